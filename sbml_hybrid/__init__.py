@@ -1,0 +1,64 @@
+"""From a published biochemical model to realistic data, forecasters and hybrid models.
+
+The names below are opened when they are first used, so that `import sbml_hybrid` stays quick and
+loads no engine.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "load": "mechanism.reader",
+    "Model": "mechanism.model",
+    "around": "simulation.priors",
+    "sample": "simulation.designs",
+    "simulate": "simulation.ensemble",
+    "to_roadrunner": "simulation.solver",
+    "measure": "measurement.assay",
+    "check": "data.dataset",
+    "split": "data.dataset",
+    "save": "data.store",
+    "open": "data.store",
+    "to_table": "data.tables",
+    "from_table": "data.tables",
+    "read_csv": "data.tables",
+    "write_csv": "data.tables",
+    "Persistence": "forecasting.baselines",
+    "SeriesMean": "forecasting.baselines",
+    "Ridge": "forecasting.regressors",
+    "RandomForest": "forecasting.regressors",
+    "MLP": "forecasting.networks.mlp",
+    "GRU": "forecasting.networks.gru",
+    "Residual": "forecasting.mechanistic",
+    "load_forecaster": "forecasting.forecaster",
+    "benchmark": "benchmarking.runner",
+    "summary": "benchmarking.statistics",
+    "run_study": "study",
+}
+_FAMILIES = {
+    "priors": "simulation.priors",
+    "noise": "measurement.noise",
+    "metrics": "benchmarking.metrics",
+    "plots": "plots",
+    "errors": "errors",
+}
+
+__all__ = ["__version__", *_PLACES, *_FAMILIES]
+
+
+def __getattr__(name: str):
+    if name in _PLACES:
+        value = getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    elif name in _FAMILIES:
+        value = importlib.import_module(f"{__name__}.{_FAMILIES[name]}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
