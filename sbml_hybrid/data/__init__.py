@@ -1,0 +1,1 @@
+"""What a dataset is: its schema, its store, its tables, its windows."""
