@@ -1,0 +1,1 @@
+"""Who forecasts best: error measures, the benchmark that fills a table with them, and what the table says."""
