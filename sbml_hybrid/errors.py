@@ -30,6 +30,10 @@ class DataError(SbmlHybridError, ValueError):
     """A dataset breaks its schema, or is too small for what is asked of it."""
 
 
+class StorageError(SbmlHybridError, OSError):
+    """A dataset could not be written: the disk is full, or the place is not ours to write to."""
+
+
 class SolverError(SbmlHybridError, RuntimeError):
     """A single trajectory that was asked for could not be computed."""
 

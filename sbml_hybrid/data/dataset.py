@@ -170,7 +170,7 @@ def visible(data: xr.Dataset, known: Iterable[str] = ()) -> xr.Dataset:
     kept = xr.Dataset({name: data[name].variable for name in _SEEN if name in data})
     names = [known] if isinstance(known, str) else list(known)
     if names:
-        kept = kept.drop_vars("known", errors="ignore").drop_dims("input", errors="ignore")
+        kept = kept.drop_dims("input", errors="ignore")
         kept["known"] = (("trajectory", "input"), np.stack([_input(data, name) for name in names], axis=1))
         kept = kept.assign_coords(input=names)
     coords = {
