@@ -55,8 +55,16 @@ def test_the_repository_holds_nothing_that_only_one_machine_knows(texts, what, p
     assert not found, f"{what}:\n" + "\n".join(found)
 
 
-def test_the_version_is_the_same_everywhere(root):
-    assert importlib.metadata.version("sbml-hybrid") == sh.__version__
+def test_the_installed_version_is_the_package_s():
+    try:
+        installed = importlib.metadata.version("sbml-hybrid")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("sbml-hybrid is imported from a checkout and not installed")
+
+    assert installed == sh.__version__
+
+
+def test_the_changelog_has_the_version(root):
     assert f"## {sh.__version__}" in (root / "docs" / "changelog.md").read_text()
 
 
@@ -70,7 +78,7 @@ def test_every_public_name_opens_and_says_what_it_is(name):
 def test_the_documentation_lists_every_public_name(root, name):
     reference = (root / "docs" / "api.md").read_text()
 
-    assert re.search(rf"\b{re.escape(sh._PLACES.get(name, name)) if name in MODULES else name}\b", reference)
+    assert re.search(rf"\b(sh|sbml_hybrid)\.{name}\b", reference)
 
 
 def test_an_unknown_public_name_is_an_attribute_error():
