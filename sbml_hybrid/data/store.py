@@ -48,7 +48,7 @@ def save(dataset: xr.Dataset, path: str | os.PathLike, overwrite: bool = False) 
     path = Path(path).expanduser()
     netcdf = _is_netcdf(path)
     _check_place(path, netcdf, overwrite)
-    encodable = _rebuilt(dataset, _encoded)
+    encodable = as_stored(dataset)
     files = {"": _encode_netcdf(encodable)} if netcdf else _encode_zarr(encodable)
     write_whole(files, path)
     return path
@@ -117,6 +117,11 @@ def write_whole(files: dict[str, bytes], path: Path) -> None:
         ) from error
     finally:
         _remove(partial)
+
+
+def as_stored(dataset: xr.Dataset) -> xr.Dataset:
+    """Return the dataset as it goes to disk: variables by name, text as objects, plain attributes."""
+    return _rebuilt(dataset, _encoded)
 
 
 def _is_netcdf(path: Path) -> bool:

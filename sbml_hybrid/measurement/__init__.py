@@ -1,0 +1,1 @@
+"""From trajectories to what an assay reads: observables, noise and gaps."""

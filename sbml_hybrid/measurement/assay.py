@@ -1,0 +1,194 @@
+"""From trajectories to measurements."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from sbml_hybrid.data.dataset import check_layout
+from sbml_hybrid.errors import DataError, unknown_name
+from sbml_hybrid.measurement.gaps import kept, scheduled
+from sbml_hybrid.measurement.noise import Lognormal, Noise, to_dict
+from sbml_hybrid.mechanism.initial import InitialValues
+from sbml_hybrid.mechanism.kinetics import Call, Name, Number, Tree, evaluate
+from sbml_hybrid.mechanism.model import Model, Species
+from sbml_hybrid.mechanism.reader import load, parse_formula
+
+Observables = Iterable[str] | Mapping[str, str] | None
+
+
+def measure(
+    truth: xr.Dataset,
+    observables: Observables = None,
+    noise: Noise = Lognormal(cv=0.1),  # noqa: B008 (frozen)
+    keep: float = 1.0,
+    schedule: Sequence[float] | None = None,
+    *,
+    seed: int,
+) -> xr.Dataset:
+    """Measure trajectories as an assay would: observables, with noise, and with points left out.
+
+    Parameters
+    ----------
+    truth
+        What `sbml_hybrid.simulate` gave.
+    observables
+        Species or formulas (``"KK_p + KK_pp"``), or name -> formula. Ids mean what they mean in the
+        model's own formulas. By default every recorded quantity.
+    noise
+        A noise model of `sh.noise`.
+    keep
+        Share of the points that are measured, above 0 and up to 1; each point is kept or lost by
+        itself.
+    schedule
+        Times to measure at, a part of the simulated ones; all by default.
+    seed
+        The noise and the gaps of a trajectory depend on the seed and its label alone.
+
+    Returns
+    -------
+    Dataset
+        The trajectories with ``readout`` (the observables, noise-free) and ``measured``, both
+        (trajectory, time, observable); NaN = not measured.
+
+    Raises
+    ------
+    DataError
+        `truth` has no trajectories, or the schedule asks for times that were not simulated.
+    UnknownName
+        A formula uses an id that is not recorded and not constant.
+    ValueError
+        `keep` is not in (0, 1].
+    """
+    check_layout(truth)
+    if "truth" not in truth:
+        raise DataError("measure needs noise-free trajectories ('truth'). Try sh.simulate first.")
+    if not 0 < keep <= 1:
+        raise ValueError(f"keep must be above 0 and at most 1, got {keep!r}.")
+    if not (isinstance(seed, int | np.integer) and seed >= 0):
+        raise ValueError(f"seed must be a whole number, zero or more, got {seed!r}.")
+    if schedule is not None:
+        truth = truth.isel(time=scheduled(truth["time"].values, schedule))
+    formulas = named_formulas(observables, truth["species"].values.tolist())
+    clean = readout(truth, formulas)
+    measured = np.full(clean.shape, np.nan)
+    for i, label in enumerate(truth["trajectory"].values):
+        noise_rng, gap_rng = (
+            np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=(int(label), stream)))
+            for stream in (0, 1)
+        )
+        values = noise.apply(clean.values[i], noise_rng)
+        measured[i] = np.where(kept(values.shape, keep, gap_rng), values, np.nan)
+    dims = ("trajectory", "time", "observable")
+    said = {"keep": keep, "schedule": None if schedule is None else [float(t) for t in schedule], "seed": int(seed)}
+    return truth.assign(readout=clean, measured=(dims, measured)).assign_attrs(
+        observables=json.dumps(formulas), noise=json.dumps(to_dict(noise)), measurement=json.dumps(said)
+    )
+
+
+def named_formulas(observables: Observables, recorded: Sequence[str]) -> dict[str, str]:
+    """Return name -> formula of the observables; by default all that was recorded."""
+    if observables is None:
+        observables = recorded
+    if isinstance(observables, str):
+        observables = [observables]
+    formulas = dict(observables) if isinstance(observables, Mapping) else {str(f): str(f) for f in observables}
+    if not formulas:
+        raise DataError("There are no observables; name at least one species or formula.")
+    return {str(name): str(formula) for name, formula in formulas.items()}
+
+
+def readout(truth: xr.Dataset, observables: Observables) -> xr.DataArray:
+    """Return the noise-free observables of trajectories.
+
+    Parameters
+    ----------
+    truth
+        What `sbml_hybrid.simulate` gave.
+    observables
+        Species, formulas, or name -> formula.
+
+    Returns
+    -------
+    DataArray
+        (trajectory, time, observable), with the coordinate ``nonnegative`` (observable): whether an
+        observable cannot be negative, since it is made of species by sums, products and ratios.
+
+    Raises
+    ------
+    UnknownName
+        A formula uses an id that is neither recorded nor constant in the model.
+    DataError
+        A formula cannot be read.
+    """
+    recorded = truth["species"].values.tolist()
+    formulas = named_formulas(observables, recorded)
+    look_up = _Values(truth)
+    columns, nonnegative = [], []
+    for formula in formulas.values():
+        tree = Name(formula) if formula in recorded else parse_formula(formula)
+        tree = tree if look_up.model is None else look_up.model.written_out(tree)
+        values = evaluate(tree, look_up, time=truth["time"].values[None, :])
+        columns.append(np.broadcast_to(np.asarray(values, float), look_up.shape))
+        nonnegative.append(_cannot_be_negative(tree, look_up.species))
+    coords = {name: truth[name] for name in truth.coords if set(truth[name].dims) <= {"trajectory", "time"}}
+    coords |= {"observable": list(formulas), "nonnegative": ("observable", np.array(nonnegative))}
+    return xr.DataArray(np.stack(columns, axis=-1), coords, ("trajectory", "time", "observable"))
+
+
+class _Values:
+    """Look up what an id is worth along the trajectories: recorded, by a rule, or constant."""
+
+    def __init__(self, truth: xr.Dataset) -> None:
+        self.truth = truth
+        self.shape = (truth.sizes["trajectory"], truth.sizes["time"])
+        self.recorded = truth["species"].values.tolist()
+        self.model: Model | None = _model_of(truth.attrs["sbml"]) if "sbml" in truth.attrs else None
+        self.species = {s.id for s in self.model.species} if self.model else set(self.recorded)
+        self._start: InitialValues | None = None
+
+    def __call__(self, id: str) -> Any:
+        if id in self.recorded:
+            return self.truth["truth"].values[:, :, self.recorded.index(id)]
+        if self.model is None or id not in self.model.by_id:
+            known = [*self.recorded, *(self.model.by_id if self.model else ())]
+            raise unknown_name("quantity", id, dict.fromkeys(known), self.truth.attrs.get("model_id", "the dataset"))
+        if id in self.model.assignment_rules:
+            return evaluate(self.model.assignment_rules[id], self, time=self.truth["time"].values[None, :])
+        if id in self.model.states or not _is_constant(id, self.model):
+            raise unknown_name("recorded quantity", id, self.recorded, "the trajectories; simulate with quantities=")
+        return self._constants()[id]
+
+    def _constants(self) -> InitialValues:
+        if self._start is None:
+            given = {}
+            if "parameters" in self.truth:
+                names = self.truth["parameter"].values.tolist()
+                given = {name: self.truth["parameters"].values[:, [i]] for i, name in enumerate(names)}
+            self._start = InitialValues(self.model, given)
+        return self._start
+
+
+def _is_constant(id: str, model: Model) -> bool:
+    part = model.by_id[id]
+    return not isinstance(part, Species) or part.boundary or part.constant
+
+
+def _cannot_be_negative(tree: Tree, species: set[str]) -> bool:
+    if isinstance(tree, Name):
+        return tree.id in species
+    if isinstance(tree, Number):
+        return tree.value >= 0
+    if isinstance(tree, Call) and tree.operator in {"plus", "times", "divide"}:
+        return all(_cannot_be_negative(a, species) for a in tree.arguments)
+    return False
+
+
+@lru_cache(maxsize=8)
+def _model_of(sbml: str) -> Model:
+    return load(sbml)

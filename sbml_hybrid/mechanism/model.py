@@ -1,0 +1,281 @@
+"""A model and its parts, as frozen records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from sbml_hybrid.errors import ModelError, unknown_name
+from sbml_hybrid.mechanism.kinetics import Tree, inline, to_text, uses
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit definition: its id and what it means, such as ``nM`` and ``1e-9 mole/litre``."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Compartment:
+    """A compartment; `size` is in `unit` (litre, unless the model says otherwise)."""
+
+    id: str
+    name: str
+    size: float | None
+    dimensions: float
+    constant: bool
+    unit: str
+
+
+@dataclass(frozen=True)
+class Species:
+    """A species.
+
+    `initial` is an amount or a concentration, as `initial_is` says; None when an initial assignment
+    or a rule gives it. In formulas the id means a concentration unless `amount_in_formulas`
+    (SBML's ``hasOnlySubstanceUnits``).
+    """
+
+    id: str
+    name: str
+    compartment: str
+    initial: float | None
+    initial_is: str
+    amount_in_formulas: bool
+    boundary: bool
+    constant: bool
+    unit: str
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter; a reaction's local one is promoted and is called ``reaction_parameter``."""
+
+    id: str
+    name: str
+    value: float | None
+    constant: bool
+    unit: str
+    reaction: str | None = None
+
+
+@dataclass(frozen=True)
+class KineticLaw:
+    """The rate of a reaction, in amount per time, and the ids of its promoted local parameters."""
+
+    formula: Tree
+    parameters: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The formula as people write it."""
+        return to_text(self.formula)
+
+
+@dataclass(frozen=True)
+class Participant:
+    """A species in a reaction; `stoichiometry` is None when a rule or an assignment gives it."""
+
+    species: str
+    stoichiometry: float | None
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """A reaction with its kinetic law (None where the model has none)."""
+
+    id: str
+    name: str
+    reactants: tuple[Participant, ...]
+    products: tuple[Participant, ...]
+    modifiers: tuple[str, ...]
+    law: KineticLaw | None
+    reversible: bool
+    fast: bool
+
+    @property
+    def equation(self) -> str:
+        """The reaction as people write it: ``2 A + B -> C``."""
+        arrow = " -> " if not self.reversible else " <-> "
+        return arrow.join(_side(side) for side in (self.reactants, self.products)).strip() or "->"
+
+
+def _side(participants: tuple[Participant, ...]) -> str:
+    def one(p: Participant) -> str:
+        count = p.id or "n" if p.stoichiometry is None else f"{p.stoichiometry:g}"
+        return p.species if count == "1" else f"{count} {p.species}"
+
+    return " + ".join(one(p) for p in participants)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of `kind` "assignment", "rate" or "algebraic" (which has no target)."""
+
+    kind: str
+    target: str
+    formula: Tree
+
+
+@dataclass(frozen=True)
+class InitialAssignment:
+    """The value of `target` at the start, by a formula."""
+
+    target: str
+    formula: Tree
+
+
+@dataclass(frozen=True)
+class Event:
+    """When `trigger` becomes true, each assignment's target takes its value, after `delay`."""
+
+    id: str
+    name: str
+    trigger: Tree
+    delay: Tree | None
+    priority: Tree | None
+    assignments: tuple[tuple[str, Tree], ...]
+    persistent: bool
+    initial_value: bool
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function that the model defines for its own formulas."""
+
+    id: str
+    arguments: tuple[str, ...]
+    body: Tree
+
+
+@dataclass(frozen=True, repr=False)
+class Model:
+    """A biochemical model: its records, its SBML text and the hash of that text.
+
+    Made by `sbml_hybrid.load`. Nothing of it changes; reactions' local parameters are promoted to
+    global ones called ``reaction_parameter``.
+    """
+
+    id: str
+    name: str
+    source: str
+    sbml: str
+    hash: str
+    time_unit: str
+    substance_unit: str
+    species: tuple[Species, ...]
+    reactions: tuple[Reaction, ...]
+    parameters: tuple[Parameter, ...]
+    compartments: tuple[Compartment, ...]
+    rules: tuple[Rule, ...]
+    initial_assignments: tuple[InitialAssignment, ...]
+    events: tuple[Event, ...]
+    functions: tuple[Function, ...]
+    units: tuple[Unit, ...]
+
+    def __repr__(self) -> str:
+        return f"<Model {self.id}: {len(self.species)} species, {len(self.reactions)} reactions, {self.source}>"
+
+    def _repr_html_(self) -> str:
+        return self.describe()._repr_html_()
+
+    def describe(self):
+        """Return the model's tables: printed in a terminal, drawn in Jupyter."""
+        from sbml_hybrid.mechanism.description import Description
+
+        return Description(self)
+
+    def to_sbml(self) -> str:
+        """Return the model as SBML text (local parameters promoted)."""
+        return self.sbml
+
+    def to_antimony(self) -> str:
+        """Return the model as Antimony text."""
+        from sbml_hybrid.mechanism.reader import antimony_text
+
+        return antimony_text(self)
+
+    # -- looking things up -------------------------------------------------------------------------
+
+    @cached_property
+    def by_id(self) -> dict[str, Species | Parameter | Compartment | Reaction]:
+        """Every species, parameter, compartment and reaction by its id."""
+        return {part.id: part for part in (*self.species, *self.parameters, *self.compartments, *self.reactions)}
+
+    def part(self, id: str) -> Species | Parameter | Compartment | Reaction:
+        """Return the species, parameter, compartment or reaction called `id`.
+
+        Raises
+        ------
+        UnknownName
+            There is none; the message names the closest ones.
+        """
+        if id not in self.by_id:
+            raise unknown_name("quantity", id, self.by_id, self.source)
+        return self.by_id[id]
+
+    @cached_property
+    def assignment_rules(self) -> dict[str, Tree]:
+        """Target -> formula, functions written out, of the assignment rules."""
+        return {r.target: self.written_out(r.formula) for r in self.rules if r.kind == "assignment"}
+
+    @cached_property
+    def rate_rules(self) -> dict[str, Tree]:
+        """Target -> formula, functions written out, of the rate rules."""
+        return {r.target: self.written_out(r.formula) for r in self.rules if r.kind == "rate"}
+
+    @cached_property
+    def starts(self) -> dict[str, Tree]:
+        """Target -> formula, functions written out, of the initial assignments."""
+        return {a.target: self.written_out(a.formula) for a in self.initial_assignments}
+
+    @cached_property
+    def event_targets(self) -> frozenset[str]:
+        """The ids that some event changes."""
+        return frozenset(target for event in self.events for target, _ in event.assignments)
+
+    @cached_property
+    def states(self) -> tuple[str, ...]:
+        """The ids of what can change in time, in the model's order: species, then parameters and compartments.
+
+        Species that nothing changes (fixed boundary species) are not states; parameters and
+        compartments are when a rate rule or an event changes them.
+        """
+        moved = self.event_targets | self.rate_rules.keys()
+        computed = self.assignment_rules.keys()
+        species = [s.id for s in self.species if not s.boundary or s.id in moved or s.id in computed]
+        others = [p.id for p in (*self.parameters, *self.compartments) if p.id in moved]
+        return (*species, *others)
+
+    def written_out(self, tree: Tree) -> Tree:
+        """Return `tree` with the model's own functions written out."""
+        return inline(tree, {f.id: (f.arguments, f.body) for f in self.functions})
+
+    @cached_property
+    def formulas(self) -> tuple[Tree, ...]:
+        """All formulas that act during a simulation, functions written out: laws, rules and events."""
+        laws = [r.law.formula for r in self.reactions if r.law is not None]
+        events = [t for e in self.events for t in (e.trigger, e.delay, e.priority, *(f for _, f in e.assignments))]
+        return tuple(self.written_out(t) for t in (*laws, *(r.formula for r in self.rules), *events) if t is not None)
+
+    def require_simulable(self) -> None:
+        """Raise a `ModelError` that names the first thing in the model that libroadrunner cannot simulate."""
+        for rule in self.rules:
+            if rule.kind == "algebraic":
+                raise ModelError(
+                    f"{self.source} has the algebraic rule 0 = {to_text(rule.formula)}; libroadrunner cannot simulate "
+                    "algebraic rules. Try: solve it for one quantity and make that an assignment rule."
+                )
+        for reaction in self.reactions:
+            if reaction.fast:
+                raise ModelError(
+                    f"{self.source} declares reaction {reaction.id!r} fast; libroadrunner cannot simulate fast reactions. "
+                    "Try: give it a kinetic law with a large rate constant."
+                )
+        if any(uses(tree, "delay") for tree in self.formulas):
+            raise ModelError(
+                f"{self.source} uses delay() in a formula; libroadrunner cannot simulate delay differential equations."
+            )

@@ -1,0 +1,363 @@
+"""One trajectory at a time with CVODE: the only doorway to libroadrunner."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sbml_hybrid.errors import ModelError, SolverError, unknown_name
+from sbml_hybrid.mechanism.initial import InitialValues, depends_on
+from sbml_hybrid.mechanism.model import Compartment, Model, Parameter, Species
+from sbml_hybrid.simulation.priors import quantity_id
+from sbml_hybrid.simulation.switches import is_driven
+
+
+def _roadrunner() -> Any:
+    """Import libroadrunner with its own symbols first.
+
+    TensorFlow 2.20 and later load their libraries globally; without RTLD_DEEPBIND libroadrunner's
+    LLVM would call into TensorFlow's, and the process dies.
+    """
+    if not sys.platform.startswith("linux"):
+        import roadrunner
+
+        return roadrunner
+    flags = sys.getdlopenflags()
+    sys.setdlopenflags(os.RTLD_NOW | os.RTLD_DEEPBIND)
+    try:
+        import roadrunner
+    finally:
+        sys.setdlopenflags(flags)
+    return roadrunner
+
+
+roadrunner = _roadrunner()
+log = logging.getLogger("sbml_hybrid")
+
+OK, FAILED, BUDGET, NOT_FINITE, PENDING = 0, 1, 2, 3, -1
+STATUSES = {
+    OK: "ok",
+    FAILED: "solver_failed",
+    BUDGET: "step_budget_spent",
+    NOT_FINITE: "not_finite",
+    PENDING: "pending",
+}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One way to run CVODE; the next one serves where it fails.
+
+    Parameters
+    ----------
+    name
+        What it is called in the dataset.
+    relative, absolute
+        Tolerances; the absolute one is for a species whose largest amount is 1 or more, and is
+        scaled down for smaller ones when `scaled`.
+    steps
+        Largest share of the span that one solver step may take; 0 for no limit.
+    budget
+        Solver steps allowed between two outputs.
+    """
+
+    name: str
+    relative: float
+    absolute: float
+    scaled: bool = False
+    steps: float = 0.0
+    budget: int = 20_000
+
+
+LADDER = (
+    Rung("default", 1e-8, 1e-12, scaled=True),
+    Rung("plain_absolute_tolerance", 1e-8, 1e-12),
+    Rung("short_steps", 1e-9, 1e-12, steps=1e-3),
+    Rung("relative_1e-6", 1e-6, 1e-10),
+    Rung("relative_1e-4", 1e-4, 1e-8),
+)
+
+
+def to_roadrunner(model: Model) -> Any:
+    """Return a fresh ``roadrunner.RoadRunner`` of the model.
+
+    Raises
+    ------
+    ModelError
+        The model has something that libroadrunner cannot simulate.
+    """
+    model.require_simulable()
+    try:
+        with quiet():
+            return roadrunner.RoadRunner(model.sbml)
+    except RuntimeError as error:
+        raise ModelError(f"libroadrunner cannot compile {model.source}: {_sentence(error)}") from None
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Send what C libraries write to standard error to our log (at level debug) instead."""
+    try:
+        sys.stderr.flush()
+        kept = os.dup(2)
+    except (OSError, ValueError, AttributeError):  # there is no standard error to keep clean
+        yield
+        return
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            said.seek(0)
+            text = said.read(10_000).decode(errors="replace").strip()
+            if text:
+                log.debug("the solver said: %s", text)
+
+
+# -- a compiled model ------------------------------------------------------------------------------
+
+_compiled: OrderedDict[tuple[int, int, str], Solver] = OrderedDict()
+_lock = threading.Lock()
+
+
+def solver_of(model: Model) -> Solver:
+    """Return the compiled model of this process and thread (one instance serves one thread alone)."""
+    key = (os.getpid(), threading.get_ident(), model.hash)
+    with _lock:
+        if key in _compiled:
+            _compiled.move_to_end(key)
+            return _compiled[key]
+    solver = Solver(model)
+    with _lock:
+        _compiled[key] = solver
+        while len(_compiled) > 8:
+            _compiled.popitem(last=False)
+    return solver
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One trajectory: values (time, quantity), the status, the rung and the last failure's words."""
+
+    values: np.ndarray | None
+    status: int
+    rung: int
+    reason: str = ""
+
+
+class Solver:
+    """A compiled model that runs one draw after another, each as if it were the first."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.engine = to_roadrunner(model)
+        self.driven = is_driven(model)
+        self._largest: dict[bytes, np.ndarray | None] = {}
+
+    # -- settings --------------------------------------------------------------------------------
+
+    @property
+    def state_ids(self) -> list[str]:
+        """The solver's state vector: targets of rate rules, then the other floating species."""
+        ruled = list(self.engine.model.getRateRuleSymbols())
+        computed = self.model.assignment_rules.keys()
+        floating = self.engine.model.getFloatingSpeciesIds()
+        return [*ruled, *(s for s in floating if s not in ruled and s not in computed)]
+
+    def absolute_tolerances(self, rung: Rung, grid: np.ndarray) -> float | list[float]:
+        """Return the absolute tolerance, one for each state when the rung scales it.
+
+        A state whose largest value on the nominal trajectory is below 1 gets a smaller one in
+        proportion, down to 1e-9 of the median state's.
+        """
+        if not rung.scaled:
+            return rung.absolute
+        key = grid.tobytes()
+        if key not in self._largest:
+            self._largest[key] = self._nominal_largest(grid)
+        largest = self._largest[key]
+        if largest is None:
+            return rung.absolute
+        floor = 1e-9 * np.median(largest[largest > 0]) if (largest > 0).any() else 1.0
+        return (rung.absolute * np.minimum(1.0, np.maximum(largest, floor))).tolist()
+
+    def _nominal_largest(self, grid: np.ndarray) -> np.ndarray | None:
+        ids = self.state_ids
+        if not ids:
+            return None
+        self._prepare((), ())
+        self._configure(Rung("pilot", 1e-6, 1e-12), grid)
+        try:
+            values = np.abs(np.array(self.engine.simulate(times=grid.tolist(), selections=ids)))
+        except RuntimeError:
+            return None
+        return values.max(axis=0) if np.isfinite(values).all() else None
+
+    def _configure(self, rung: Rung, grid: np.ndarray) -> None:
+        span = grid[-1] - grid[0]
+        caps = [rung.steps * span] if rung.steps else []
+        if self.driven:  # short pulses and state events are stepped over otherwise
+            caps += [span / 1000, span / (len(grid) - 1) / 2]
+        absolute = self.absolute_tolerances(rung, grid)  # before the rest: it may run a pilot of its own
+        integrator = self.engine.integrator
+        integrator.setValue("relative_tolerance", rung.relative)
+        integrator.setValue("absolute_tolerance", absolute)
+        integrator.setValue("maximum_time_step", min(caps, default=0.0))
+        integrator.setValue("maximum_num_steps", rung.budget)
+
+    # -- one trajectory ----------------------------------------------------------------------------
+
+    def run(
+        self,
+        varied: Sequence[tuple[str, float]],
+        dependent: Sequence[tuple[str, float]],
+        grid: np.ndarray,
+        switches: Sequence[float],
+        selections: list[str],
+    ) -> Outcome:
+        """Simulate one draw from time 0, by the first rung of the ladder that serves.
+
+        Parameters
+        ----------
+        varied
+            (id, value) of the parameters and compartments of the draw.
+        dependent
+            (selection, value) of what depends on them at the start, and of the initial values drawn.
+        grid
+            The output times, the first of them 0.
+        switches
+            Times in between at which the integration starts again.
+        selections
+            libroadrunner's names of the outputs.
+        """
+        status, reason = FAILED, ""
+        for number, rung in enumerate(LADDER):
+            try:
+                self._configure(rung, grid)
+                self._prepare(varied, dependent)
+                values = self._integrate(grid, switches, selections)
+            except RuntimeError as error:
+                reason = _sentence(error)
+                status = BUDGET if "CV_TOO_MUCH_WORK" in reason or "mxstep" in reason else FAILED
+                continue
+            if np.isfinite(values).all():
+                return Outcome(values, OK, number)
+            status, reason = NOT_FINITE, "some values are not finite"
+        return Outcome(None, status, len(LADDER) - 1, reason)
+
+    def _prepare(self, varied: Sequence[tuple[str, float]], dependent: Sequence[tuple[str, float]]) -> None:
+        """Bring the model to the start of a draw, with no trace of the one before.
+
+        ``RoadRunner.reset`` would fire the events of time 0 with the old values; the model's own
+        reset does not. Restarting the integrator fires them, after everything is set.
+        """
+        model = self.engine.model
+        model.reset(roadrunner.SelectionRecord.ALL)
+        for id, value in varied:
+            model[id] = value
+        model.reset()
+        for selection, value in dependent:
+            model[selection] = value
+        self.engine.integrator.restart(0.0)
+
+    def _integrate(self, grid: np.ndarray, switches: Sequence[float], selections: list[str]) -> np.ndarray:
+        if not switches:
+            return np.array(self.engine.simulate(times=grid.tolist(), selections=selections))
+        values = np.empty((len(grid), len(selections)))
+        edges = [0.0, *switches, float(grid[-1])]
+        for start, end in zip(edges, edges[1:], strict=False):
+            inside = np.flatnonzero((grid >= start) & (grid <= end))
+            times = np.unique(np.concatenate([[start], grid[inside], [end]]))
+            piece = np.array(self.engine.simulate(times=times.tolist(), selections=selections))
+            values[inside] = piece[np.searchsorted(times, grid[inside])]
+        return values
+
+
+# -- names -----------------------------------------------------------------------------------------
+
+
+def selection_of(model: Model, quantity: str) -> tuple[str, str]:
+    """Return libroadrunner's selection for a quantity, and what it is: an amount, a concentration or a value.
+
+    Raises
+    ------
+    UnknownName
+        The model has no such quantity.
+    """
+    bracketed = quantity.startswith("[") and quantity.endswith("]")
+    id = quantity[1:-1] if bracketed else quantity
+    part = model.by_id.get(id)
+    if part is None or (bracketed and not isinstance(part, Species)):
+        known = [*model.states, *(k for k in model.by_id if k not in model.states)]
+        raise unknown_name("quantity", id, known, model.source)
+    if not isinstance(part, Species):
+        return id, "value"
+    return (id, "amount") if part.amount_in_formulas and not bracketed else (f"[{id}]", "concentration")
+
+
+def start_settings(
+    model: Model, given: Mapping[str, np.ndarray]
+) -> tuple[list[tuple[str, np.ndarray]], list[tuple[str, Any]]]:
+    """Return what a draw sets before the second reset, and what it sets after.
+
+    Parameters
+    ----------
+    model
+        The model.
+    given
+        Name of a varied quantity -> its values (draw,).
+
+    Returns
+    -------
+    varied, dependent
+        (libroadrunner's name, values (draw,) or number). `dependent` holds the drawn initial values,
+        everything with an initial assignment that depends on what varies, and species whose
+        compartment varies, computed in dependency order.
+    """
+    start = InitialValues(model, given)
+    changed = {quantity_id(name) for name in given}
+    varied = [(name, column) for name, column in given.items() if quantity_id(name) == name]
+    dependent: list[tuple[str, Any]] = []
+    for part in (*model.compartments, *model.parameters, *model.species):
+        if part.id in model.assignment_rules or not depends_on(model, part.id, changed):
+            continue
+        if isinstance(part, Parameter | Compartment):
+            if part.id in model.starts or f"init({part.id})" in given:
+                dependent.append((part.id, start[part.id]))
+        else:
+            dependent.append(_species_setting(part, start, given))
+    return varied, dependent
+
+
+def _species_setting(species: Species, start: InitialValues, given: Mapping[str, np.ndarray]) -> tuple[str, Any]:
+    """Set what was given as it was given, so that no rounding comes between."""
+    id = species.id
+    by_amount = f"init({id})" in given or (
+        f"init([{id}])" not in given
+        and (species.amount_in_formulas if id in start.model.starts else species.initial_is == "amount")
+    )
+    return (id, start.amount(id)) if by_amount else (f"[{id}]", start.concentration(id))
+
+
+def failure(model: Model, outcome: Outcome) -> SolverError:
+    """Return the error for a single trajectory that no rung of the ladder could compute."""
+    return SolverError(
+        f"{model.source} could not be simulated ({STATUSES[outcome.status]}, {len(LADDER)} settings tried): "
+        f"{outcome.reason}. Try: a shorter time span, or check the model's values with describe()."
+    )

@@ -1,0 +1,124 @@
+"""Times at which a model's formulas switch, so that the integration can stop and start again there.
+
+CVODE steps over a jump in time without noticing. Every comparison of something known beforehand
+(time, constants) is therefore solved for time here, draw by draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sbml_hybrid.mechanism.initial import InitialValues
+from sbml_hybrid.mechanism.kinetics import RELATIONS, Call, Tree, evaluate, mentions_time, names, walk
+from sbml_hybrid.mechanism.model import Model
+
+SCAN_POINTS = 4001  # resolution of the search where a comparison is not linear in time
+
+
+class _ChangesInTime(Exception):
+    """A formula depends on the state, so its switches are not known beforehand."""
+
+
+def is_driven(model: Model) -> bool:
+    """Return whether the model has events, or formulas with explicit time."""
+    return bool(model.events) or any(mentions_time(tree) for tree in model.formulas)
+
+
+def switch_times(model: Model, given: Mapping[str, np.ndarray], n: int, end: float) -> list[tuple[float, ...]]:
+    """Return, for each of `n` draws, the times in (0, `end`) at which some formula switches.
+
+    Parameters
+    ----------
+    model
+        The model.
+    given
+        Name of a varied quantity -> its values (draw,).
+    n
+        Number of draws.
+    end
+        The last time of the simulation, in the model's time unit.
+    """
+    comparisons = _comparisons(model)
+    found: list[set[float]] = [set() for _ in range(n)]
+    if comparisons:
+        gap = _Gap(model, given, n)
+        for comparison in comparisons:
+            for draw, times in enumerate(gap.zeros(comparison, end)):
+                found[draw].update(t for t in times if 0.0 < t < end)
+    return [tuple(sorted(times)) for times in found]
+
+
+def _comparisons(model: Model) -> list[tuple[Tree, Tree]]:
+    """Pairs of formulas whose comparison depends on time, once each."""
+    pairs: dict[tuple[Tree, Tree], None] = {}
+    for tree in (*model.formulas, *model.starts.values()):
+        for node in walk(tree):
+            if isinstance(node, Call) and node.operator in RELATIONS:
+                for pair in zip(node.arguments, node.arguments[1:], strict=False):
+                    if any(_timed(side, model) for side in pair):
+                        pairs[pair] = None
+    return list(pairs)
+
+
+def _timed(tree: Tree, model: Model) -> bool:
+    rules = [model.assignment_rules[id] for id in names(tree) if id in model.assignment_rules]
+    return mentions_time(tree) or any(_timed(rule, model) for rule in rules)
+
+
+class _Gap:
+    """Left side minus right side of a comparison, as a function of time, for every draw."""
+
+    def __init__(self, model: Model, given: Mapping[str, np.ndarray], n: int) -> None:
+        self.model, self.n = model, n
+        self.start = InitialValues(model, {name: np.asarray(column)[:, None] for name, column in given.items()})
+        self.moving = set(model.states) - model.assignment_rules.keys() | {r.id for r in model.reactions}
+
+    def at(self, pair: tuple[Tree, Tree], times: np.ndarray) -> np.ndarray:
+        """Values (draw, time)."""
+
+        def value(id: str) -> Any:
+            if id in self.moving:
+                raise _ChangesInTime
+            rule = self.model.assignment_rules.get(id)
+            return self.start[id] if rule is None else evaluate(rule, value, time=times[None])
+
+        with np.errstate(all="ignore"):
+            left, right = (np.asarray(evaluate(side, value, time=times[None]), dtype=float) for side in pair)
+            return np.broadcast_to(left - right, (self.n, len(times)))
+
+    def zeros(self, pair: tuple[Tree, Tree], end: float) -> list[tuple[float, ...]]:
+        try:
+            values = self.at(pair, np.array([0.0, end / 3, end]))
+        except _ChangesInTime:
+            return [()] * self.n
+        slope = (values[:, 2] - values[:, 0]) / end
+        expected = values[:, 0] + slope * end / 3
+        scale = np.abs(values).max(axis=1) + np.finfo(float).tiny
+        linear = np.abs(values[:, 1] - expected) <= 1e-9 * scale
+        if not linear.all():
+            return self._scanned(pair, end)
+        with np.errstate(all="ignore"):
+            roots = np.where(slope != 0, -values[:, 0] / slope, np.nan)
+        return [(self._exact(pair, root),) if np.isfinite(root) else () for root in roots]
+
+    def _exact(self, pair: tuple[Tree, Tree], root: float) -> float:
+        """The root as the file writes it (0.1 + 0.2 is not 0.3): the constant itself where that solves it."""
+        near = float(f"{root:.12g}")
+        return near if abs(near - root) <= 1e-12 * abs(root) else float(root)
+
+    def _scanned(self, pair: tuple[Tree, Tree], end: float) -> list[tuple[float, ...]]:
+        times = np.linspace(0.0, end, SCAN_POINTS)
+        signs = self.at(pair, times) > 0
+        result: list[tuple[float, ...]] = []
+        for draw in range(self.n):
+            at = np.flatnonzero(signs[draw, 1:] != signs[draw, :-1])
+            low, high = times[at], times[at + 1]
+            for _ in range(60):
+                middle = (low + high) / 2
+                same = (self.at(pair, middle)[draw] > 0) == signs[draw, at] if len(at) else np.array([], bool)
+                low, high = np.where(same, middle, low), np.where(same, high, middle)
+            result.append(tuple(float(t) for t in high))
+        return result
