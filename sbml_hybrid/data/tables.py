@@ -162,8 +162,12 @@ def _cells(text: str, source: str) -> pd.DataFrame:
     for character, name in ((";", "semicolons"), ("\t", "tabs")):
         if len(header) == 1 and character in header[0]:
             raise DataError(f"{source} has {name} between its cells. Save it with commas, and points in numbers.")
+    try:
+        numbered = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise DataError(f"line {reader.line_num} of {source} cannot be read: {error}. Is a quote left open?") from None
     lines, rows = [], []
-    for row in reader:
+    for line, row in numbered:
         cells = [cell.strip() for cell in row]
         while len(cells) > len(header) and not cells[-1]:
             cells.pop()  # spreadsheets pad their rows
@@ -171,10 +175,10 @@ def _cells(text: str, source: str) -> pd.DataFrame:
             continue
         if len(cells) != len(header):
             raise DataError(
-                f"line {reader.line_num} of {source} has {len(cells)} cells, and the header has {len(header)}. "
+                f"line {line} of {source} has {len(cells)} cells, and the header has {len(header)}. "
                 "Numbers need decimal points, not commas; text with commas needs quotes."
             )
-        lines.append(reader.line_num)
+        lines.append(line)
         rows.append(cells)
     return pd.DataFrame(rows, index=lines, columns=header, dtype=object)
 

@@ -1,0 +1,6 @@
+"""Figures from datasets and tables; each function returns its axes, which show themselves in Jupyter."""
+
+from sbml_hybrid.plots.scores import by_horizon, by_origin, ranking
+from sbml_hybrid.plots.series import band, forecasts, trajectories
+
+__all__ = ["band", "by_horizon", "by_origin", "forecasts", "ranking", "trajectories"]
