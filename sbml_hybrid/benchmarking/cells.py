@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import time
 import zipfile
@@ -15,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from sbml_hybrid.benchmarking.files import write_whole
 from sbml_hybrid.benchmarking.fingerprints import environment, fingerprint
-from sbml_hybrid.data.dataset import time_dimension
+from sbml_hybrid.data.dataset import succeeded, time_dimension
 from sbml_hybrid.data.windows import origins
-from sbml_hybrid.errors import DataError
+from sbml_hybrid.errors import DataError, SourceNotFound
 
 log = logging.getLogger("sbml_hybrid")
 
@@ -34,6 +34,7 @@ class Task:
 
     @cached_property
     def fingerprint(self) -> str:
+        """Of the data, the lengths, and the versions that compute."""
         return fingerprint(self.train, self.test, self.lookback, self.horizon, environment())
 
 
@@ -56,10 +57,12 @@ class Cell:
 
     @property
     def title(self) -> str:
+        """The forecaster, with the mechanism if it knows one."""
         return self.name if self.mechanism == "none" else f"{self.name}, {self.mechanism} mechanism"
 
     @property
     def file(self) -> str:
+        """The name of the file that keeps this cell's forecasts."""
         plain = re.sub(r"[^A-Za-z0-9]+", "-", self.title).strip("-")
         # Two names may look the same without their punctuation.
         return f"{plain}-{fingerprint(self.title)[:6]}.npz"
@@ -100,7 +103,7 @@ def read(path: Path, mark: str) -> Result | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             manifest = json.loads(str(kept["manifest"]))
             return Result(kept["forecast"], manifest["costs"]) if manifest["mark"] == mark else None
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
@@ -108,14 +111,13 @@ def read(path: Path, mark: str) -> Result | None:
 
 
 def _write(path: Path, mark: str, result: Result) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    manifest = json.dumps({"mark": mark, "costs": result.costs})
+
+    def write(beside: Path) -> None:
         with beside.open("wb") as file:
-            np.savez(file, forecast=result.forecast, manifest=json.dumps({"mark": mark, "costs": result.costs}))
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+            np.savez(file, forecast=result.forecast, manifest=manifest)
+
+    write_whole(path, write)
 
 
 def cut(data: xr.Dataset, lookback: int, horizon: int) -> dict[str, np.ndarray]:
@@ -142,6 +144,43 @@ def cut(data: xr.Dataset, lookback: int, horizon: int) -> dict[str, np.ndarray]:
 def _at(times: np.ndarray, position: np.ndarray) -> np.ndarray:
     flat = position.reshape(len(times), -1)
     return np.where(flat < 0, np.nan, np.take_along_axis(times, flat, axis=1)).reshape(position.shape)
+
+
+def kept_forecast(
+    folder: str | Path, name: str, mechanism: str, test: xr.Dataset, lookback: int, horizon: int, origin: int
+) -> xr.Dataset:
+    """Return what a row of the ranking forecast at one origin, from the folder that `benchmark` kept it in.
+
+    Parameters
+    ----------
+    folder
+        As given to `benchmark`.
+    name, mechanism
+        The row, as in the table.
+    test, lookback, horizon
+        As given to `benchmark`.
+    origin
+        Which origin, counted from 0.
+
+    Returns
+    -------
+    Dataset
+        `forecast` (trajectory, [replicate], time, observable) of the trajectories that did not fail.
+    """
+    test = succeeded(test)
+    path = Path(folder) / Cell(name, None, mechanism, 0).file
+    if not path.is_file():
+        raise SourceNotFound(f"{folder} keeps no forecasts of {name!r} ({mechanism} mechanism).")
+    with np.load(path, allow_pickle=False) as kept:
+        values = kept["forecast"][:, :, origin]
+    times = cut(test, lookback, horizon)["time"][:, origin]
+    axis = time_dimension(test)
+    coords = {"trajectory": test["trajectory"].values, "observable": test["observable"].values}
+    coords["time"] = times[0] if axis == "time" else (("trajectory", "sample"), times)
+    if "replicate" not in test.dims:
+        return xr.Dataset({"forecast": (("trajectory", axis, "observable"), values[:, 0])}, coords)
+    coords["replicate"] = test["replicate"].values
+    return xr.Dataset({"forecast": (("trajectory", "replicate", axis, "observable"), values)}, coords)
 
 
 def _forecast(fitted, task: Task) -> np.ndarray:

@@ -80,15 +80,19 @@ def benchmark(
     scoring = table.Scoring.of(train, test, lookback, horizon)
     oracle = any(not name.startswith("init(") for name in known)
 
-    frames, costs = [], {}
+    frames, about, costs = [], [], {}
     for cell in _progress([Cell(name, config, label, child_seed(seed, name)) for name, config, label in entries]):
         result = cell.run(task, folder)
         costs[cell.title] = result.costs
-        frames.append(scoring.frame(result.forecast, cell.name, cell.mechanism, oracle))
+        frames.append(scoring.frame(result.forecast))
+        about.append({"forecaster": cell.name, "mechanism": cell.mechanism, "oracle": oracle})
     if "readout" in test:
-        frames.append(scoring.frame(scoring.readout, PERFECT, "none", False))
-    scores = table.joined(frames, seed=seed, **_circumstances(train))
+        frames.append(scoring.frame(scoring.readout))
+        about.append({"forecaster": PERFECT, "mechanism": "none", "oracle": False})
+    scores = table.joined(frames, about, {"seed": seed, **_circumstances(train)})
     scores.attrs["costs"] = costs
+    if "time_unit" in train.attrs:
+        scores.attrs["time_unit"] = train.attrs["time_unit"]
     return scores
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,15 +61,17 @@ class Scoring:
         """The noise-free readout, as a forecast."""
         return self.targets["truth"]
 
-    def frame(self, forecast: np.ndarray, name: str, mechanism: str, oracle: bool) -> pd.DataFrame:
+    def frame(self, forecast: np.ndarray) -> pd.DataFrame:
         """Return the rows of one forecaster; `forecast` is (trajectory, replicate, origin, step, channel)."""
         parts = []
         for against, target in self.targets.items():
             error = np.where(np.isnan(target), np.nan, forecast - target)
             for metric in METRICS.values():
-                values = self._by_draw(metric.cell(error, self.scales[against]), metric)
-                parts.append(self._rows(values).assign(metric=metric.name, against=against))
-        return pd.concat(parts, ignore_index=True).assign(forecaster=name, mechanism=mechanism, oracle=oracle)
+                rows = self._rows(self._by_draw(metric.cell(error, self.scales[against]), metric))
+                rows["metric"] = _word(metric.name, METRICS, len(rows))
+                rows["against"] = _word(against, self.targets, len(rows))
+                parts.append(rows)
+        return pd.concat(parts, ignore_index=True)
 
     def _by_draw(self, cells: np.ndarray, metric: Metric) -> np.ndarray:
         """Mean (or root mean square) over a draw's trajectories and replicates: (unit, origin, step, channel)."""
@@ -94,13 +97,34 @@ class Scoring:
         )
 
 
-def joined(frames: list[pd.DataFrame], **constants) -> pd.DataFrame:
-    """Return one table, with the columns in their order; text repeated in every row is kept as categories."""
-    scores = pd.concat(frames, ignore_index=True).assign(**constants)
-    words = ("forecaster", "mechanism", "noise", "design", "metric", "against")
-    for name in words:
-        scores[name] = pd.Categorical(scores[name], categories=list(dict.fromkeys(scores[name])))
+def joined(frames: list[pd.DataFrame], about: list[dict], common: dict) -> pd.DataFrame:
+    """Return one table of the frames; text that stands in many rows is kept as categories.
+
+    Parameters
+    ----------
+    frames
+        What `Scoring.frame` gave for each forecaster.
+    about
+        The columns that are constant within each frame.
+    common
+        The columns that are constant.
+    """
+    scores = pd.concat(frames, ignore_index=True)
+    lengths = [len(frame) for frame in frames]
+    for name in about[0]:
+        values = [one[name] for one in about]
+        kinds = list(dict.fromkeys(values))
+        codes = np.repeat([kinds.index(value) for value in values], lengths)
+        text = isinstance(values[0], str)
+        scores[name] = pd.Categorical.from_codes(codes, kinds) if text else np.array(kinds)[codes]
+    for name, value in common.items():
+        scores[name] = _word(value, [value], len(scores)) if isinstance(value, str) else value
     return scores[list(COLUMNS)]
+
+
+def _word(word: str, words: Iterable[str], count: int) -> pd.Categorical:
+    words = list(words)
+    return pd.Categorical.from_codes(np.full(count, words.index(word)), words)
 
 
 def _four_axes(variable: xr.DataArray, data: xr.Dataset) -> np.ndarray:

@@ -1,0 +1,82 @@
+"""A study's folder: whose it is, and which of its steps are done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sbml_hybrid.benchmarking.files import write_whole
+from sbml_hybrid.errors import StudyError
+
+_MANIFEST = "study.json"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that belongs to one study; its manifest holds the fingerprint of each finished step."""
+
+    path: Path
+
+    @classmethod
+    def claim(cls, path: Path, name: str, source: Path, content: str) -> Folder:
+        """Take a folder for a study: a new or empty one, or the one where the same study has worked before.
+
+        Parameters
+        ----------
+        path
+            The folder.
+        name, source, content
+            The study's name, its file, and the fingerprint of what it says. The study may have been edited since, or
+            its file moved, but not both.
+
+        Raises
+        ------
+        StudyError
+            If the folder holds another study, or files that are none of ours.
+        """
+        path = Path(path).expanduser()
+        folder, source = cls(path), Path(source).resolve()
+        if path.exists() and not path.is_dir():
+            raise StudyError(f"{path} is a file, and the results need a folder. Choose another with -o.")
+        there = sorted(p.name for p in path.iterdir()) if path.is_dir() else []
+        manifest = folder._manifest()
+        if there and manifest is None:
+            some = ", ".join(there[:3]) + (", ..." if len(there) > 3 else "")
+            raise StudyError(f"{path} holds files that are not of this study ({some}). Choose another folder with -o.")
+        if manifest is not None:
+            moved, edited = manifest["source"] != str(source), manifest["content"] != content
+            if manifest["name"] != name or (moved and edited):
+                raise StudyError(
+                    f"{path} holds another study: {manifest['name']!r} of {manifest['source']}. "
+                    "Choose another folder with -o."
+                )
+        steps = manifest["steps"] if manifest else {}
+        folder._write_manifest({"name": name, "source": str(source), "content": content, "steps": steps})
+        return folder
+
+    def done(self, step: str, mark: str) -> bool:
+        """Whether `step` was finished by what `mark` is the fingerprint of."""
+        manifest = self._manifest()
+        return manifest is not None and manifest["steps"].get(step) == mark
+
+    def finish(self, step: str, mark: str) -> None:
+        """Note that `step` is finished."""
+        manifest = self._manifest()
+        self._write_manifest(manifest | {"steps": manifest["steps"] | {step: mark}})
+
+    def write(self, name: str, write: Callable[[Path], object]) -> Path:
+        """Let `write` make a file beside and then move it to `name`: it is there as a whole or not at all."""
+        return write_whole(self.path / name, write)
+
+    def _manifest(self) -> dict | None:
+        try:
+            manifest = json.loads((self.path / _MANIFEST).read_text(encoding="utf-8"))
+            return manifest if {"name", "source", "content", "steps"} <= set(manifest) else None
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def _write_manifest(self, manifest: dict) -> None:
+        text = json.dumps(manifest, indent=1) + "\n"
+        self.write(_MANIFEST, lambda path: path.write_text(text, encoding="utf-8"))
