@@ -242,7 +242,7 @@ def _check_labels(dataset: xr.Dataset) -> None:
             raise DataError(f"The dimension {name!r} has no labels. Add them: data.assign_coords({name}=[...]).")
         index = dataset.indexes[name]
         if not index.is_unique:
-            raise DataError(f"The {name} label {index[index.duplicated()][0]!r} stands there twice.")
+            raise DataError(f"The {name} label {index[index.duplicated()].tolist()[0]!r} stands there twice.")
     for name in _NAMED:
         if name in dataset.dims and not all(isinstance(label, str) for label in dataset[name].values.tolist()):
             raise DataError(f"The labels of {name!r} must be names (strings).")

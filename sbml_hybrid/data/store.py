@@ -194,8 +194,8 @@ def _move(partial: Path, path: Path) -> None:
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    elif path.is_file():
+        path.unlink()
 
 
 def _not_found(path: Path) -> SourceNotFound:

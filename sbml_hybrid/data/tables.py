@@ -174,9 +174,10 @@ def _cells(text: str, source: str) -> pd.DataFrame:
         if not any(cells):
             continue
         if len(cells) != len(header):
+            spilled = any("\n" in cell for cell in cells)
             raise DataError(
                 f"line {line} of {source} has {len(cells)} cells, and the header has {len(header)}. "
-                "Numbers need decimal points, not commas; text with commas needs quotes."
+                + ("Is a quote left open before it?" if spilled else "Numbers need decimal points, not commas.")
             )
         lines.append(line)
         rows.append(cells)
