@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import sys
@@ -11,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from sbml_hybrid.errors import ModelError, SolverError, unknown_name
 from sbml_hybrid.mechanism.initial import InitialValues, depends_on
 from sbml_hybrid.mechanism.model import Compartment, Model, Parameter, Species
 from sbml_hybrid.simulation.priors import quantity_id
-from sbml_hybrid.simulation.switches import is_driven
+from sbml_hybrid.simulation.switches import has_jumps
 
 
 def _roadrunner() -> Any:
@@ -63,8 +65,8 @@ class Rung:
     name
         What it is called in the dataset.
     relative, absolute
-        Tolerances; the absolute one is for a species whose largest amount is 1 or more, and is
-        scaled down for smaller ones when `scaled`.
+        Tolerances; the absolute one is for a state that starts at 1 or more, and is scaled down for
+        smaller ones when `scaled`.
     steps
         Largest share of the span that one solver step may take; 0 for no limit.
     budget
@@ -110,24 +112,37 @@ def _sentence(error: Exception) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Send what C libraries write to standard error to our log (at level debug) instead."""
+    """Send what C libraries write to the terminal to our log (at level debug) instead.
+
+    SUNDIALS writes to the file descriptors themselves, past Python and libroadrunner's logger.
+    """
     try:
-        sys.stderr.flush()
-        kept = os.dup(2)
-    except (OSError, ValueError, AttributeError):  # there is no standard error to keep clean
+        _flush()
+        kept = [os.dup(descriptor) for descriptor in (1, 2)]
+    except (OSError, ValueError, AttributeError, TypeError):  # there is no terminal to keep clean
         yield
         return
     with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)
         try:
             yield
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            _flush()
+            for descriptor, copy in zip((1, 2), kept, strict=True):
+                os.dup2(copy, descriptor)
+                os.close(copy)
             said.seek(0)
             text = said.read(10_000).decode(errors="replace").strip()
             if text:
                 log.debug("the solver said: %s", text)
+
+
+def _flush() -> None:
+    """Empty Python's and C's buffers, so that what waits in them goes where it was meant to go."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    ctypes.CDLL(None).fflush(None)
 
 
 # -- a compiled model ------------------------------------------------------------------------------
@@ -167,12 +182,11 @@ class Solver:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.engine = to_roadrunner(model)
-        self.driven = is_driven(model)
-        self._largest: dict[bytes, np.ndarray | None] = {}
+        self.jumps = has_jumps(model)
 
     # -- settings --------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def state_ids(self) -> list[str]:
         """The solver's state vector: targets of rate rules, then the other floating species."""
         ruled = list(self.engine.model.getRateRuleSymbols())
@@ -180,44 +194,29 @@ class Solver:
         floating = self.engine.model.getFloatingSpeciesIds()
         return [*ruled, *(s for s in floating if s not in ruled and s not in computed)]
 
-    def absolute_tolerances(self, rung: Rung, grid: np.ndarray) -> float | list[float]:
+    def _absolute_tolerances(self, rung: Rung) -> float | list[float]:
         """Return the absolute tolerance, one for each state when the rung scales it.
 
-        A state whose largest value on the nominal trajectory is below 1 gets a smaller one in
-        proportion, down to 1e-9 of the median state's.
+        A state that starts below 1 gets a smaller one in proportion; one that starts at zero is
+        taken for as large as the largest. It depends on the draw alone, so that a draw equals the
+        SBML rewritten with its values.
         """
-        if not rung.scaled:
+        model = self.engine.model
+        start = np.abs([model[id] for id in self.state_ids])
+        largest = start.max(initial=0.0)
+        if not rung.scaled or not (0 < largest < np.inf):
             return rung.absolute
-        key = grid.tobytes()
-        if key not in self._largest:
-            self._largest[key] = self._nominal_largest(grid)
-        largest = self._largest[key]
-        if largest is None:
-            return rung.absolute
-        floor = 1e-9 * np.median(largest[largest > 0]) if (largest > 0).any() else 1.0
-        return (rung.absolute * np.minimum(1.0, np.maximum(largest, floor))).tolist()
-
-    def _nominal_largest(self, grid: np.ndarray) -> np.ndarray | None:
-        ids = self.state_ids
-        if not ids:
-            return None
-        self._prepare((), ())
-        self._configure(Rung("pilot", 1e-6, 1e-12), grid)
-        try:
-            values = np.abs(np.array(self.engine.simulate(times=grid.tolist(), selections=ids)))
-        except RuntimeError:
-            return None
-        return values.max(axis=0) if np.isfinite(values).all() else None
+        size = np.where(start > 0, np.maximum(start, 1e-9 * largest), largest)
+        return (rung.absolute * np.minimum(1.0, size)).tolist()
 
     def _configure(self, rung: Rung, grid: np.ndarray) -> None:
         span = grid[-1] - grid[0]
         caps = [rung.steps * span] if rung.steps else []
-        if self.driven:  # short pulses and state events are stepped over otherwise
+        if self.jumps:  # short pulses and state events are stepped over otherwise
             caps += [span / 1000, span / (len(grid) - 1) / 2]
-        absolute = self.absolute_tolerances(rung, grid)  # before the rest: it may run a pilot of its own
         integrator = self.engine.integrator
         integrator.setValue("relative_tolerance", rung.relative)
-        integrator.setValue("absolute_tolerance", absolute)
+        integrator.setValue("absolute_tolerance", self._absolute_tolerances(rung))
         integrator.setValue("maximum_time_step", min(caps, default=0.0))
         integrator.setValue("maximum_num_steps", rung.budget)
 
@@ -249,8 +248,9 @@ class Solver:
         status, reason = FAILED, ""
         for number, rung in enumerate(LADDER):
             try:
-                self._configure(rung, grid)
                 self._prepare(varied, dependent)
+                self._configure(rung, grid)
+                self.engine.integrator.restart(0.0)
                 values = self._integrate(grid, switches, selections)
             except RuntimeError as error:
                 reason = _sentence(error)
@@ -265,7 +265,7 @@ class Solver:
         """Bring the model to the start of a draw, with no trace of the one before.
 
         ``RoadRunner.reset`` would fire the events of time 0 with the old values; the model's own
-        reset does not. Restarting the integrator fires them, after everything is set.
+        reset does not; restarting the integrator afterwards fires them.
         """
         model = self.engine.model
         model.reset(roadrunner.SelectionRecord.ALL)
@@ -274,7 +274,6 @@ class Solver:
         model.reset()
         for selection, value in dependent:
             model[selection] = value
-        self.engine.integrator.restart(0.0)
 
     def _integrate(self, grid: np.ndarray, switches: Sequence[float], selections: list[str]) -> np.ndarray:
         if not switches:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from sbml_hybrid.mechanism.initial import InitialValues
-from sbml_hybrid.mechanism.kinetics import RELATIONS, Call, Tree, evaluate, mentions_time, names, walk
+from sbml_hybrid.mechanism.kinetics import RELATIONS, Call, Tree, evaluate, mentions_time, names, uses, walk
 from sbml_hybrid.mechanism.model import Model
 
+STEPS = ("piecewise", "floor", "ceiling", "quotient", "rem")
 SCAN_POINTS = 4001  # resolution of the search where a comparison is not linear in time
 
 
@@ -22,9 +23,9 @@ class _ChangesInTime(Exception):
     """A formula depends on the state, so its switches are not known beforehand."""
 
 
-def is_driven(model: Model) -> bool:
-    """Return whether the model has events, or formulas with explicit time."""
-    return bool(model.events) or any(mentions_time(tree) for tree in model.formulas)
+def has_jumps(model: Model) -> bool:
+    """Return whether the rates may jump: events, explicit time, or formulas with steps in them."""
+    return bool(model.events) or any(mentions_time(tree) or uses(tree, *STEPS) for tree in model.formulas)
 
 
 def switch_times(model: Model, given: Mapping[str, np.ndarray], n: int, end: float) -> list[tuple[float, ...]]:

@@ -1,0 +1,193 @@
+"""What one simulation promises: closed forms, conservation, jumps in time, quiet failures."""
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import sbml_hybrid as sh
+from sbml_hybrid import load, simulate
+from sbml_hybrid.errors import ModelError, SolverError, UnknownName
+
+
+@given(k=st.floats(0.01, 5.0), start=st.floats(1e-9, 1e9))
+def test_decay_follows_its_closed_form(k, start):
+    model = load("S -> ; k*S; S = 1; k = 1")
+    times = np.linspace(0, 5, 11)
+
+    truth = simulate(model, pd.DataFrame({"k": [k], "init([S])": [start]}), times=times)
+
+    expected = start * np.exp(-k * times)
+    np.testing.assert_allclose(truth["truth"].values[0, :, 0], expected, rtol=1e-5, atol=1e-6 * start)
+
+
+def test_conserved_moieties_stay_constant():
+    model = load("E + S -> ES; a*E*S; ES -> E + S; d*ES; ES -> E + P; k*ES; E = 1; S = 10; a = 1; d = 0.5; k = 2")
+    draws = sh.sample(sh.around(model, fold=3), 20, seed=0)
+
+    truth = simulate(model, draws, times=np.linspace(0, 20, 41))["truth"]
+
+    np.testing.assert_allclose(truth.sel(species="E") + truth.sel(species="ES"), 1.0, rtol=1e-9)
+    total = sum(truth.sel(species=s) for s in ("S", "ES", "P"))
+    np.testing.assert_allclose(total, 10.0, rtol=1e-9)
+
+
+def test_the_initial_state_belongs_to_time_zero_and_not_to_the_first_output():
+    model = load("S -> ; k*S; S = 10; k = 0.3")
+
+    late = simulate(model, None, times=[2.0, 5.0])["truth"].values[0, :, 0]
+
+    np.testing.assert_allclose(late, 10 * np.exp(-0.3 * np.array([2.0, 5.0])), rtol=1e-6)
+    assert simulate(model, None, times=[5.0])["truth"].item() == pytest.approx(10 * np.exp(-1.5), rel=1e-6)
+
+
+@pytest.mark.parametrize("relation", [">", ">="])
+def test_a_jump_in_time_is_not_stepped_over(relation):
+    """The rate is 1 from 4 to 4.001 and 0 otherwise; outputs are 50 time units apart."""
+    model = load(f"p = 0; p' = piecewise(1, (time {relation} 4) && (time < 4.001), 0)")
+
+    end = simulate(model, None, times=[0, 50, 100])["truth"].values[0, -1, 0]
+
+    assert end == pytest.approx(0.001, rel=1e-6)
+
+
+def test_a_pulse_of_events_is_not_stepped_over():
+    model = load("v = 0; p = 0; p' = v; on = 20; at (time >= on): v = 1; at (time >= on + 0.0001): v = 0")
+    draws = pd.DataFrame({"on": [20.0, 33.3, 77.7]})
+
+    end = simulate(model, draws, times=[0, 100], quantities=["p"])["truth"].values[:, -1, 0]
+
+    np.testing.assert_allclose(end, 1e-4, rtol=1e-4)
+
+
+def test_a_daily_light_switch_is_found_at_every_dawn_and_dusk():
+    """Light for 12 of 24 hours: the integral over five days is 60 hours."""
+    model = load("p = 0; p' = piecewise(1, sin(2*pi*time/24) > 0, 0)")
+
+    end = simulate(model, None, times=[0, 120])["truth"].values[0, -1, 0]
+
+    assert end == pytest.approx(60, rel=1e-6)
+
+
+@pytest.mark.parametrize("case", ["00173", "00269", "01511"])
+def test_cases_that_cvode_alone_gets_silently_wrong_are_right(test_data, case):
+    with zipfile.ZipFile(test_data / "sbml_test_suite.zip") as archive:
+        names = [n for n in archive.namelist() if n.startswith(f"{case}/") and "-sbml-" in n]
+        model = load(archive.read(sorted(names)[-1]).decode())
+        settings = archive.read(f"{case}/{case}-settings.txt").decode()
+        with archive.open(f"{case}/{case}-results.csv") as file:
+            expected = pd.read_csv(file)
+    said = dict(re.findall(r"(\w+): *(.*)", settings))
+    expected.columns = expected.columns.str.strip()
+    variables = [v.strip() for v in said["variables"].split(",")]
+    amounts = [v.strip() for v in said["amount"].split(",") if v.strip()]
+
+    data = simulate(model, None, times=expected.iloc[:, 0].to_numpy(), quantities=[*variables, *_sizes(model, amounts)])
+
+    truth = data["truth"][0].to_pandas()
+    for species, compartment in zip(amounts, _sizes(model, amounts), strict=True):
+        if not model.part(species).amount_in_formulas:
+            truth[species] *= truth[compartment]
+    np.testing.assert_allclose(
+        truth[variables], expected[variables], rtol=float(said["relative"]), atol=float(said["absolute"])
+    )
+
+
+def _sizes(model, species):
+    return [model.part(s).compartment for s in species]
+
+
+def test_a_quantity_is_a_concentration_unless_the_model_says_amount():
+    model = load("compartment C = 4; species A in C; substanceOnly species B in C; A = 3; B = 8; A -> ; 0*A")
+
+    truth = simulate(model, None, times=[0, 1], quantities=["A", "B", "[A]", "[B]", "C"])
+
+    np.testing.assert_array_equal(truth["truth"].values[0, 0], [3, 8, 3, 2, 4])
+
+
+def test_a_hopeless_draw_becomes_a_row_of_nan_with_its_reason():
+    model = load("S = 1; k = 1; S' = k*S^2")  # runs to infinity at time 1/k
+
+    truth = simulate(model, pd.DataFrame({"k": [0.01, 2.0]}), times=np.linspace(0, 5, 11))
+
+    assert truth["status"].values.tolist()[0] == 0
+    assert truth["status"].values.tolist()[1] != 0
+    assert np.isfinite(truth["truth"].values[0]).all()
+    assert np.isnan(truth["truth"].values[1]).all()
+
+
+def test_a_single_hopeless_trajectory_is_an_error():
+    model = load("S = 1; k = 2; S' = k*S^2")
+
+    with pytest.raises(SolverError, match="could not be simulated"):
+        simulate(model, None, times=np.linspace(0, 5, 11))
+
+
+def test_the_solver_keeps_the_terminal_clean():
+    code = (
+        "import numpy as np, pandas as pd, sbml_hybrid as sh, logging; logging.disable()\n"
+        'm = sh.load("S = 1; k = 1; S\' = k*S^2")\n'
+        "sh.simulate(m, pd.DataFrame({'k': [2.0, 3.0]}), times=np.linspace(0, 5, 11))\n"
+        "print('done')"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=os.getcwd())
+
+    assert done.stdout == "done\n"
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("times", [[0, 2, 1], [0, 1, 1], [-1, 0], [], [0, np.nan], [[0, 1]]])
+def test_times_that_do_not_increase_are_refused(times):
+    with pytest.raises(ValueError, match="times must"):
+        simulate(load("S -> ; S; S = 1"), None, times=times)
+
+
+@pytest.mark.parametrize(
+    ("column", "error", "message"),
+    [
+        ("kk", UnknownName, "Did you mean 'k'"),
+        ("S", ValueError, r"vary its initial value as 'init\(S\)'"),
+        ("init([k])", ValueError, "not a species"),
+        ("p", ValueError, r"initial assignment 2\*k; vary k instead"),
+        ("init([T])", ValueError, r"initial assignment 5\*k; vary k instead"),
+        ("y", ValueError, r"assignment rule 3\*S; vary S instead"),
+        ("r", ValueError, r"a rate rule changes it; vary its initial value 'init\(r\)'"),
+    ],
+)
+def test_a_quantity_that_cannot_vary_is_refused_with_what_to_do(column, error, message):
+    model = load("k = 1; p = 2*k; y := 3*S; r = 1; r' = k; S = 1; T = 5*k; S -> T; k*S")
+
+    with pytest.raises(error, match=message):
+        simulate(model, pd.DataFrame({column: [1.0]}), times=[0, 1])
+
+
+def test_draws_with_missing_values_are_refused():
+    with pytest.raises(ValueError, match="draw 1 has .*nan.* for 'k'"):
+        simulate(load("S -> ; k*S; S = 1; k = 1"), pd.DataFrame({"k": [1.0, np.nan]}), times=[0, 1])
+
+
+def test_an_algebraic_rule_is_refused_by_name(test_data):
+    with zipfile.ZipFile(test_data / "sbml_test_suite.zip") as archive:
+        texts = (archive.read(n).decode() for n in archive.namelist() if n.endswith("-sbml-l3v2.xml"))
+        model = load(next(t for t in texts if "<algebraicRule" in t))
+    model.describe()
+
+    with pytest.raises(ModelError, match="algebraic rule 0 = "):
+        simulate(model, None, times=[0, 1])
+
+
+def test_a_roadrunner_of_the_model_is_a_fresh_one():
+    model = load("S -> ; k*S; S = 10; k = 0.3")
+
+    first, second = sh.to_roadrunner(model), sh.to_roadrunner(model)
+    first["k"] = 5.0
+
+    assert second["k"] == 0.3
