@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
 import sbml_hybrid
 
@@ -13,7 +13,7 @@ author = "the sbml_hybrid authors"
 version = release = sbml_hybrid.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build", "conftest.py"]
+exclude_patterns = ["_build", "_gallery/*.md"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
@@ -26,3 +26,10 @@ html_theme = "furo"
 html_title = f"sbml_hybrid {version}"
 html_show_sphinx = False
 html_copy_source = False
+
+
+def setup(app):
+    """Draw the models' pictures before the pages are read."""
+    import gallery
+
+    app.connect("builder-inited", lambda app: gallery.draw(Path(app.srcdir) / "_gallery"))

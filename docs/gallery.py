@@ -1,0 +1,31 @@
+"""Draw the gallery of models: each at its published values, with the times and observables of models/README.md."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+import sbml_hybrid as sh
+
+ROOT = Path(__file__).resolve().parents[1]
+ROW = re.compile(r"\| `([\w.]+)`.*\| 0-(\d+) [^|]*, (\d+) points \| (.+) \|$")
+
+
+def rows():
+    """Yield file, end, number of points and observables of each model in the table."""
+    for line in (ROOT / "models" / "README.md").read_text().splitlines():
+        if found := ROW.match(line):
+            yield found[1], float(found[2]), int(found[3]), re.findall(r"`([^`]+)`", found[4])
+
+
+def draw(folder: Path) -> None:
+    """Write a picture of each model, and the page that shows them, into `folder`."""
+    folder.mkdir(exist_ok=True)
+    page = []
+    for name, end, points, observables in rows():
+        model = sh.load(ROOT / "models" / name)
+        nominal = sh.simulate(model, times=np.linspace(0, end, points))
+        readout = sh.measure(nominal, observables=observables, seed=0).drop_vars("measured")
+        sh.plots.trajectories(readout).save(folder / f"{model.id}.png")
+        page.append(f"**{model.name or model.id}**\n\n![{', '.join(observables)} over time](_gallery/{model.id}.png)\n")
+    (folder / "gallery.md").write_text("\n".join(page))
