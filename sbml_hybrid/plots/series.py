@@ -251,6 +251,8 @@ def _draw_measured(
     for code, marker in _CENSORED:
         for hollow in (False, True):
             chosen = there & (codes == code) & ((times > origin) == hollow)
+            if not chosen.any():
+                continue
             one.plot(
                 times[chosen],
                 values[chosen],

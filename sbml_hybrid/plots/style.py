@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Told apart by people with any of the common colour-vision deficiencies (Okabe and Ito; Tol); black is the truth's.
+# Told apart by people with any of the common colour-vision deficiencies (the first six: Okabe and Ito); black is the
+# truth's.
 COLOURS = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#882255", "#999933", "#44AA99",
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6E4B00", "#5B2A86", "#785EF0", "#003F5C",
 )  # fmt: skip
 INK, PALE, GRID = "#222222", "#8A8A8A", "#E6E6E6"
 NAIVE = {"persistence": "#6E6E6E", "series mean": "#949494"}
