@@ -272,8 +272,8 @@ class Model:
         for reaction in self.reactions:
             if reaction.fast:
                 raise ModelError(
-                    f"{self.source} declares reaction {reaction.id!r} fast; libroadrunner cannot simulate fast reactions. "
-                    "Try: give it a kinetic law with a large rate constant."
+                    f"{self.source} declares reaction {reaction.id!r} fast; libroadrunner cannot simulate fast "
+                    "reactions. Try: give it a kinetic law with a large rate constant."
                 )
         if any(uses(tree, "delay") for tree in self.formulas):
             raise ModelError(

@@ -173,6 +173,11 @@ def _promoted(document: libsbml.SBMLDocument, source: str) -> tuple[libsbml.SBML
     properties.addOption("promoteLocalParameters", True)
     if document.convert(properties) != libsbml.LIBSBML_OPERATION_SUCCESS:
         raise ModelError(f"libSBML could not make the local parameters of {source} global.")
+    if document.getLevel() == 1:  # libSBML renames in the tree, but writes the old text of a level 1 formula
+        for reaction in document.getModel().getListOfReactions():
+            if reaction.isSetKineticLaw() and reaction.getKineticLaw().isSetMath():
+                law = reaction.getKineticLaw()
+                law.setFormula(libsbml.formulaToString(law.getMath()))
     sbml = libsbml.writeSBMLToString(document)
     return libsbml.readSBMLFromString(sbml), sbml
 

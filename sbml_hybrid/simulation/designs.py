@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -65,6 +66,8 @@ def _probabilities(n: int, k: int, seed: int, design: str) -> np.ndarray:
         from scipy.stats import qmc
 
         maker = qmc.LatinHypercube if design == "latin-hypercube" else qmc.Sobol
-        u = maker(k, rng=np.random.default_rng(seed)).random(n)
+        with warnings.catch_warnings():  # n need not be a power of two: the design is written down
+            warnings.simplefilter("ignore", UserWarning)
+            u = maker(k, rng=np.random.default_rng(seed)).random(n)
     tiny = np.finfo(float).tiny
     return np.clip(u, tiny, 1 - np.finfo(float).epsneg)

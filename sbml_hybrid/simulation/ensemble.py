@@ -149,9 +149,8 @@ def _check_draws(model: Model, frame: pd.DataFrame) -> None:
         column = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
         bad = np.flatnonzero(~np.isfinite(column))
         if len(bad):
-            raise ValueError(
-                f"draw {frame.index[bad[0]]} has {frame[name].iloc[bad[0]]!r} for {name!r}; it needs a number."
-            )
+            label, value = frame.index[bad[0]], frame[name].iloc[bad[0]]
+            raise ValueError(f"draw {label} has {value!r} for {name!r}; every draw needs a finite number.")
 
 
 def _recorded(model: Model, quantities: Iterable[str] | None) -> dict[str, tuple[str, str]]:
