@@ -1,0 +1,1 @@
+"""Keras forecasters, one file a family."""
