@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
@@ -14,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from sbml_hybrid.benchmarking.files import write_whole
 from sbml_hybrid.benchmarking.fingerprints import environment, fingerprint
 from sbml_hybrid.data.dataset import succeeded, time_dimension
+from sbml_hybrid.data.store import write_whole
 from sbml_hybrid.data.windows import origins
 from sbml_hybrid.errors import DataError, SourceNotFound
 
@@ -112,12 +113,9 @@ def read(path: Path, mark: str) -> Result | None:
 
 def _write(path: Path, mark: str, result: Result) -> None:
     manifest = json.dumps({"mark": mark, "costs": result.costs})
-
-    def write(beside: Path) -> None:
-        with beside.open("wb") as file:
-            np.savez(file, forecast=result.forecast, manifest=manifest)
-
-    write_whole(path, write)
+    content = io.BytesIO()
+    np.savez(content, forecast=result.forecast, manifest=manifest)
+    write_whole({"": content.getvalue()}, path)
 
 
 def cut(data: xr.Dataset, lookback: int, horizon: int) -> dict[str, np.ndarray]:

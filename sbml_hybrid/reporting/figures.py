@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,9 @@ import xarray as xr
 
 from sbml_hybrid import plots
 from sbml_hybrid.benchmarking.cells import kept_forecast
-from sbml_hybrid.benchmarking.files import write_whole
 from sbml_hybrid.benchmarking.runner import PERSISTENCE
 from sbml_hybrid.benchmarking.statistics import errors
+from sbml_hybrid.data.store import write_whole
 from sbml_hybrid.reporting.words import title
 
 _WIDTH, _HEIGHT = 4.6, 3.1  # inches: legible on a phone without zooming
@@ -56,7 +57,7 @@ def write_figures(
         made["forecasts"].append(
             write(
                 f"forecasts_{name}",
-                f"Forecasts of {name} for three held-out experiments: an easy one, a typical one, a hard one.",
+                f"Forecasts of {name}.",
                 lambda axes, name=name: plots.forecasts(forecasts, chosen, [name], axes=axes),
                 rows=chosen.sizes["trajectory"],
             )
@@ -64,7 +65,7 @@ def write_figures(
         made["data"].append(
             write(
                 f"trajectories_{name}",
-                f"{name} in five of the experiments.",
+                f"{name} in time.",
                 lambda axes, name=name: plots.trajectories(data, [name], axes=axes),
             )
         )
@@ -102,8 +103,11 @@ def _write(folder: Path, name: str, caption: str, draw: Callable, rows: int) -> 
 
 def _save(folder: Path, name: str, caption: str, drawn: plots.style.Panels) -> Figure:
     plain = re.sub(r"[^\w.-]+", "_", name)
-    write_whole(folder / f"{plain}.png", lambda path: drawn.save(path, dpi=200))
-    return Figure(plain, caption, write_whole(folder / f"{plain}.svg", drawn.save))
+    with tempfile.TemporaryDirectory() as beside:
+        for kind in ("png", "svg"):
+            picture = drawn.save(Path(beside) / f"{plain}.{kind}", dpi=200)
+            write_whole({"": picture.read_bytes()}, folder / picture.name)
+    return Figure(plain, caption, folder / f"{plain}.svg")
 
 
 def _legible(scores: pd.DataFrame, ranking: pd.DataFrame) -> pd.DataFrame:

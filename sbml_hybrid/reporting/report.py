@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from sbml_hybrid.benchmarking.files import write_whole
 from sbml_hybrid.benchmarking.runner import PERFECT
 from sbml_hybrid.benchmarking.statistics import errors, summary
 from sbml_hybrid.data.dataset import succeeded
+from sbml_hybrid.data.store import write_whole
 from sbml_hybrid.reporting import words
 from sbml_hybrid.reporting.figures import Examples, Figure, write_figures
 
@@ -85,7 +85,8 @@ def write_report(story: Story, path: str | Path) -> Path:
             source=story.source,
         )
     )
-    return write_whole(path, lambda beside: beside.write_text(page, encoding="utf-8"))
+    write_whole({"": page.encode()}, path)
+    return path
 
 
 def _environment():

@@ -36,7 +36,8 @@ def verdict(ranking: pd.DataFrame, scores: pd.DataFrame, against: str) -> Verdic
     best = counted.iloc[0]
     twins = [title(row) for _, row in counted[counted["near_best"]].iloc[1:].iterrows()]
     target = "the noise-free values" if against == "truth" else "the next measurements"
-    size = f"On experiments it had never seen, its forecasts miss {target} by {percent(best['error'])}"
+    who = "held out, that misses" if best["forecaster"] in NAIVE else "it had never seen, its forecasts miss"
+    size = f"On experiments {who} {target} by {percent(best['error'])}"
     size += _bracketed(interval(best["low"], best["high"], "\u00a0%"))
     sentences = [size + " of the spread between the training experiments.", _gain(best)]
     if twins:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sbml_hybrid.benchmarking.files import write_whole
+from sbml_hybrid.data.store import write_whole
 from sbml_hybrid.errors import StudyError
 
 _MANIFEST = "study.json"
@@ -66,9 +65,9 @@ class Folder:
         manifest = self._manifest()
         self._write_manifest(manifest | {"steps": manifest["steps"] | {step: mark}})
 
-    def write(self, name: str, write: Callable[[Path], object]) -> Path:
-        """Let `write` make a file beside and then move it to `name`: it is there as a whole or not at all."""
-        return write_whole(self.path / name, write)
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file: it is there as a whole or not at all."""
+        write_whole({"": content}, self.path / name)
 
     def _manifest(self) -> dict | None:
         try:
@@ -78,5 +77,4 @@ class Folder:
             return None
 
     def _write_manifest(self, manifest: dict) -> None:
-        text = json.dumps(manifest, indent=1) + "\n"
-        self.write(_MANIFEST, lambda path: path.write_text(text, encoding="utf-8"))
+        self.write(_MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def run_study(path: str | Path, folder: str | Path | None = None) -> Outcome:
     kept = Folder.claim(place, study.name, study.path, fingerprint(study.text))
     with _logged(kept.path / "log.txt"):
         _announce(plan)
-        kept.write("study.toml", lambda beside: beside.write_text(study.text, encoding="utf-8"))
+        kept.write("study.toml", study.text.encode())
         made_by = (plan.model.hash, study.simulate, environment())
         truth = _truth(kept, plan, fingerprint("truth", *made_by))
         data = _data(kept, plan, truth, fingerprint("data", *made_by, study.measure))
@@ -205,16 +206,14 @@ def _contest(kept: Folder, contest: Contest) -> Outcome:
 
 
 def _write_tables(kept: Folder, scores: pd.DataFrame) -> None:
-    def whole(name: str, write: Callable[[Path], object]) -> None:
-        kept.write(name, write)
-
-    plain = scores.copy()
+    plain, content = scores.copy(), io.BytesIO()
     plain.attrs = {}  # seconds differ from run to run, and the scores must not
-    whole("scores.parquet", lambda path: plain.to_parquet(path, index=False))
+    plain.to_parquet(content, index=False)
+    kept.write("scores.parquet", content.getvalue())
     tables = [summary(scores, against=one).assign(against=one) for one in scores["against"].unique()]
-    whole("summary.csv", lambda path: pd.concat(tables).to_csv(path, index=False))
+    kept.write("summary.csv", pd.concat(tables).to_csv(index=False).encode())
     costs = pd.DataFrame(scores.attrs["costs"]).T.rename_axis("forecaster")
-    whole("costs.csv", lambda path: costs.to_csv(path))
+    kept.write("costs.csv", costs.to_csv().encode())
 
 
 def _announce(plan: Plan) -> None:

@@ -1,0 +1,154 @@
+"""The command line mirrors the API, says errors in one line, and stops politely."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import sbml_hybrid as sh
+from sbml_hybrid.cli import main
+
+MODEL = "model decay\n  S -> P; k*S\n  S = 10; P = 0; k = 0.3\nend\n"
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "decay.ant").write_text(MODEL)
+    return tmp_path
+
+
+def say(command):
+    """Return the exit code of a command line, also where argparse decides it."""
+    try:
+        return main(shlex.split(command))
+    except SystemExit as stop:
+        return stop.code
+
+
+def test_describe_shows_reactions_with_their_laws(place, capsys):
+    assert say("describe decay.ant") == 0
+
+    said = capsys.readouterr().out
+    assert "S <-> P" in said and "k*S" in said
+
+
+def test_the_verbs_do_what_the_api_does(place, capsys):
+    simulated = "simulate decay.ant --fold 1.5 --draws 12 --end 10 --points 21 --seed 4 --jobs 1 -o truth.zarr"
+    assert say(simulated) == 0
+    assert say("measure truth.zarr --noise lognormal:0.1 --keep 0.5 --seed 1 -o data.zarr") == 0
+
+    model = sh.load("decay.ant")
+    draws = sh.sample(sh.around(model, fold=1.5), 12, seed=4)
+    truth = sh.simulate(model, draws, times=np.linspace(0, 10, 21))
+    expected = sh.measure(truth, noise=sh.noise.Lognormal(cv=0.1), keep=0.5, seed=1)
+    found = sh.open("data.zarr")
+    assert found.identical(sh.open(sh.save(expected, "expected.zarr")))
+    assert "12 trajectories, 1 quantities varied, 0 failed." in capsys.readouterr().out
+
+
+def test_benchmark_ends_with_a_ranking_and_a_report(place, capsys):
+    say("simulate decay.ant --draws 20 --end 10 --points 21 -o truth.zarr")
+    say("measure truth.zarr --observables S S+P --keep 0.8 -o data.zarr")
+    capsys.readouterr()
+
+    code = say("benchmark data.zarr --rivals persistence,ridge --lookback 6 --horizon 4 --seed 3 -o out/")
+
+    said = capsys.readouterr().out
+    assert code == 0
+    assert "forecaster" in said and "ridge" in said
+    assert said.rstrip().endswith("Open out/report.html")
+    assert (place / "out" / "report.html").is_file()
+
+
+def test_a_table_of_ones_own_is_benchmarked_without_a_model(place, capsys):
+    rng = np.random.default_rng(0)
+    lines = ["trajectory,time,observable,value"]
+    for series in range(12):
+        rate = rng.uniform(0.1, 0.4)
+        lines += [f"dish {series},{t},Erk,{np.exp(-rate * t) * rng.normal(1, 0.05):.4f}" for t in range(15)]
+    (place / "lab.csv").write_text("\n".join(lines) + "\n")
+
+    assert say("benchmark lab.csv --rivals ridge --lookback 6 --horizon 4 -o out") == 0
+
+    page = (place / "out" / "report.html").read_text()
+    assert "the next measurements" in page and "The model that made the data" not in page
+    assert say("benchmark lab.csv --rivals residual --lookback 6 --horizon 4 -o out2") == 2
+    assert "knows the equations of a model, and none is given" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("describe nothing.ant", "No model at nothing.ant"),
+        ("simulate decay.ant --end 0 -o t.zarr", "--end must be above 0"),
+        ("simulate decay.ant --end 5 --points 1 -o t.zarr", "--points must be 2 or more"),
+        ("simulate decay.ant --end 5 --draws 0 -o t.zarr", "n must be a whole number of 1 or more, got 0"),
+        ("simulate decay.ant --end 5 --of k2 -o t.zarr", "k2"),
+        ("simulate decay.ant --end 5 -o t.csv", "t.csv is no Zarr folder"),
+        ("simulate decay.ant --end five -o t.zarr", "argument --end: invalid float value: 'five'"),
+        ("simulate decay.ant --end 5", "required: -o/--output"),
+        ("measure t.zarr -o data.zarr", "There is no dataset at t.zarr"),
+        ("measure t.zarr --noise loud -o data.zarr", "'loud'"),
+        ("measure decay.ant -o decay.ant", "decay.ant is there already"),
+        ("benchmark t.zarr --lookback 5 --horizon 5 -o out", "There is no dataset at t.zarr"),
+        ("run study.toml", "There is no study file at study.toml"),
+        ("runn study.toml", "invalid choice: 'runn'"),
+    ],
+)
+def test_an_error_is_one_line_and_leaves_nothing(place, capsys, command, message):
+    before = sorted(place.iterdir())
+
+    code = say(command)
+
+    said = capsys.readouterr().err
+    assert code == 2
+    assert said.startswith("error: ") and said.count("\n") == 1
+    assert message in said
+    assert sorted(place.iterdir()) == before
+
+
+@pytest.mark.parametrize("verb", ["describe", "simulate", "measure", "benchmark", "run"])
+def test_every_verb_has_its_help(verb, capsys):
+    assert say(f"{verb} --help") == 0
+
+    assert "usage: sbml-hybrid " + verb in capsys.readouterr().out
+
+
+def test_help_opens_no_engine(tmp_path):
+    code = (
+        "import sys\nfrom sbml_hybrid.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "print(sorted({'roadrunner', 'tensorflow', 'keras', 'xarray', 'pandas'} & set(sys.modules)))"
+    )
+
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert found.stdout.rstrip().endswith("[]")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
+def test_ctrl_c_says_in_one_line_how_to_go_on_and_going_on_ends_well(place):
+    (place / "study.toml").write_text(
+        'model = "decay.ant"\n[simulate]\ndraws = 4000\nend = 10\npoints = 101\n'
+        "[benchmark]\nlookback = 6\nhorizon = 4\n[benchmark.rivals]\nridge = {}\n"
+    )
+    command = [sys.executable, "-m", "sbml_hybrid.cli", "run", "study.toml", "-o", "out"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (place / "out" / "truth.zarr").is_dir() and running.poll() is None:
+        time.sleep(0.02)
+
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+
+    assert running.returncode == 130
+    assert said.rstrip().splitlines()[-1] == "Stopped. The same command goes on where it stopped."
+    assert "Traceback" not in said
+    (place / "study.toml").write_text((place / "study.toml").read_text())
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    assert (place / "out" / "report.html").is_file()

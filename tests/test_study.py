@@ -1,0 +1,310 @@
+"""A study does all of it from one file, the same every time, and nothing twice."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+import sbml_hybrid as sh
+from sbml_hybrid.errors import SourceNotFound, StudyError, UnknownName
+from sbml_hybrid.study import folder as folders
+from sbml_hybrid.study import read_study, run_study
+from sbml_hybrid.study.plan import noise_from_text
+from sbml_hybrid.study.rivals import rival, rivals_from_names
+
+MODEL = """
+model cascade
+  S -> P; k1*S
+  P -> Q; k2*P
+  S = 10; P = 0; Q = 0
+  k1 = 0.3; k2 = 0.2
+end
+"""
+WRONG = MODEL.replace("k2*P", "k2*P*P/(1 + P)").replace("model cascade", "model lumped")
+STUDY = """
+title = "A small cascade"
+model = "cascade.ant"
+mechanism = "wrong.ant"
+
+[simulate]
+draws = 30
+end = 20
+points = 21
+
+[measure]
+observables = { P = "P", both = "P + Q" }
+keep = 0.7
+
+[benchmark]
+lookback = 6
+horizon = 4
+
+[benchmark.rivals]
+ridge = {}
+"strict ridge" = { kind = "ridge" }
+"""
+
+
+def write(place, study=STUDY, name="small.toml"):
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "cascade.ant").write_text(MODEL)
+    (place / "wrong.ant").write_text(WRONG)
+    (place / name).write_text(study)
+    return place / name
+
+
+def files(folder):
+    """Return the bytes of every file by its name."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """Return a study that ran to its end: its file and its folder."""
+    place = tmp_path_factory.mktemp("study")
+    path = write(place)
+    return path, run_study(path, place / "out")
+
+
+@pytest.fixture
+def again(done, tmp_path):
+    """Return a copy of the finished study's file and folder."""
+    path, outcome = done
+    copy = tmp_path / "place"
+    shutil.copytree(path.parent, copy)
+    manifest = copy / "out" / "study.json"
+    manifest.write_text(manifest.read_text().replace(str(path.resolve()), str((copy / path.name).resolve())))
+    return copy / path.name, copy / "out"
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Return the list of forecasters that were fitted from here on."""
+    seen = []
+    original = sh.Ridge.fit
+
+    def noted(self, *args, **kwargs):
+        seen.append(self)
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(sh.Ridge, "fit", noted)
+    return seen
+
+
+def test_a_study_leaves_data_scores_figures_a_report_and_a_log(done):
+    _, outcome = done
+
+    there = {p.name for p in outcome.folder.iterdir()}
+    assert {"data.zarr", "scores.parquet", "summary.csv", "costs.csv", "report.html", "log.txt", "study.toml"} <= there
+    data = sh.open(outcome.folder / "data.zarr")
+    assert {"truth", "readout", "measured", "parameters"} <= set(data.data_vars)
+    assert data["observable"].values.tolist() == ["P", "both"]
+    assert set(outcome.ranking["forecaster"]) == {"persistence", "series mean", "ridge", "strict ridge"}
+    assert set(pd.read_csv(outcome.folder / "summary.csv")["against"]) == {"truth", "measurement"}
+    pd.testing.assert_frame_equal(pd.read_parquet(outcome.folder / "scores.parquet"), outcome.scores, check_names=False)
+    assert "takes about" in (outcome.folder / "log.txt").read_text()
+
+
+def test_the_same_study_twice_gives_the_same_bytes(done, tmp_path):
+    _, outcome = done
+
+    other = run_study(write(tmp_path), tmp_path / "out").folder
+
+    for name in ("data.zarr", "truth.zarr"):
+        assert files(other / name) == files(outcome.folder / name)
+    for name in ("scores.parquet", "summary.csv"):
+        assert (other / name).read_bytes() == (outcome.folder / name).read_bytes()
+
+
+def test_two_workers_give_the_same_bytes_as_one(tmp_path):
+    study = STUDY.replace("draws = 30", "draws = 80")  # more than one worker takes at a time
+
+    one, two = (
+        run_study(write(tmp_path / str(jobs), f"jobs = {jobs}\n" + study), tmp_path / str(jobs) / "out").folder
+        for jobs in (1, 2)
+    )
+
+    assert files(one / "data.zarr") == files(two / "data.zarr")
+    assert (one / "scores.parquet").read_bytes() == (two / "scores.parquet").read_bytes()
+
+
+def test_starting_again_does_nothing_again(again, fits):
+    path, folder = again
+    before = {name: content for name, content in files(folder).items() if name not in ("log.txt", "study.json")}
+
+    run_study(path, folder)
+
+    assert not fits
+    after = files(folder)
+    assert {name: after[name] for name in before} == before
+    assert after["log.txt"].decode().count("kept from before") == 2 + 4 + 1  # truth, data, cells, report
+
+
+def test_an_interrupted_benchmark_goes_on_where_it_stopped(done, tmp_path, fits, monkeypatch):
+    _, expected = done
+    path = write(tmp_path)
+    noted = sh.Ridge.fit
+
+    def interrupted(self, *args, **kwargs):
+        if len(fits) == 1:
+            raise KeyboardInterrupt
+        return noted(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(sh.Ridge, "fit", interrupted)
+        run_study(path, tmp_path / "out")
+    outcome = run_study(path, tmp_path / "out")
+
+    assert len(fits) == 2  # one before the interruption, one after it
+    assert (outcome.folder / "scores.parquet").read_bytes() == (expected.folder / "scores.parquet").read_bytes()
+    assert not [p for p in outcome.folder.rglob(".*") if p.is_file()]
+
+
+def test_an_interrupted_simulation_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    from sbml_hybrid.data import shards
+
+    study = STUDY.replace("draws = 30", "draws = 150")  # three shards
+    expected = run_study(write(tmp_path / "whole", study), tmp_path / "whole" / "out").folder
+    path, written, original = write(tmp_path / "part", study), [], shards.write_rows
+
+    def interrupted(place, start, values):
+        if start > 0 and len(written) == 1:
+            raise KeyboardInterrupt
+        written.append(start)
+        original(place, start, values)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(shards, "write_rows", interrupted)
+        run_study(path, tmp_path / "part" / "out")
+    monkeypatch.setattr(shards, "write_rows", lambda *a: (written.append(a[1]), original(*a)))
+    folder = run_study(path, tmp_path / "part" / "out").folder
+
+    assert written == [0, 64, 128]
+    assert files(folder / "data.zarr") == files(expected / "data.zarr")
+
+
+def test_an_edited_study_redoes_what_the_edit_touches(again, fits):
+    path, folder = again
+    before = files(folder)
+
+    path.write_text(STUDY.replace('"strict ridge" = { kind = "ridge" }', "persistence = {}"))
+    run_study(path, folder)
+    assert not fits
+    path.write_text(STUDY.replace("keep = 0.7", "keep = 0.6"))
+    run_study(path, folder)
+
+    after = files(folder)
+    assert len(fits) == 2
+    same = [name for name in before if name.startswith("truth.zarr")]
+    assert same and all(after[name] == before[name] for name in same)
+    assert any(after[name] != before[name] for name in before if name.startswith("data.zarr"))
+
+
+def test_a_folder_of_another_study_is_left_alone(done, tmp_path):
+    _, outcome = done
+    before = files(outcome.folder)
+
+    with pytest.raises(StudyError, match="holds another study: 'small' of .*small.toml. Choose another folder with -o"):
+        run_study(write(tmp_path, STUDY.replace("draws = 30", "draws = 31")), outcome.folder)
+    with pytest.raises(StudyError, match="holds another study"):
+        run_study(write(tmp_path, 'name = "other"\n' + STUDY), outcome.folder)
+
+    assert files(outcome.folder) == before
+
+
+def test_foreign_files_are_left_alone(tmp_path):
+    path = write(tmp_path / "place")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("all my work")
+
+    with pytest.raises(StudyError, match=r"mine holds files that are not of this study \(thesis.tex\)"):
+        run_study(path, tmp_path / "mine")
+    with pytest.raises(StudyError, match="is a file, and the results need a folder"):
+        run_study(path, tmp_path / "mine" / "thesis.tex")
+
+    assert files(tmp_path / "mine") == {"thesis.tex": b"all my work"}
+
+
+def test_results_go_under_runs_by_default_and_a_moved_study_may_go_on(done, tmp_path, monkeypatch, fits):
+    path, _ = done
+    monkeypatch.chdir(tmp_path)
+
+    assert folders.Folder.claim(tmp_path / "runs" / "small", "small", path, "content").path.is_dir()
+    moved = folders.Folder.claim(tmp_path / "runs" / "small", "small", tmp_path / "small.toml", "content")
+
+    assert json.loads((moved.path / "study.json").read_text())["source"] == str(tmp_path / "small.toml")
+    with pytest.raises(StudyError, match="holds another study"):  # moved and edited
+        run_study(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error", "message"),
+    [
+        (
+            "keep = 0.7",
+            "kepe = 0.7",
+            UnknownName,
+            r"No setting 'kepe' in \[measure\] of .*, line 13. Did you mean 'keep'",
+        ),
+        ("[measure]", "[mesure]", UnknownName, r"No setting 'mesure' in .*, line 11. Did you mean 'measure'"),
+        ("ridge = {}", "rigde = {}", UnknownName, r"No forecaster 'rigde' in \[benchmark.rivals\].*mean 'ridge'"),
+        ('{ kind = "ridge" }', "{ depth = 3 }", UnknownName, "No forecaster 'strict ridge'"),
+        ("ridge = {}", "ridge = { depth = 3 }", UnknownName, r"No setting 'depth' in \[benchmark.rivals\]"),
+        ('"P + Q"', '"P + R"', UnknownName, "'R'"),
+        ("draws = 30", "draws = 0", StudyError, r"draws must be a whole number, 2 or more, got 0 .*, line 7"),
+        ("draws = 30", "draws = true", StudyError, "draws must be a whole number"),
+        ("keep = 0.7", "keep = 7", StudyError, "keep must lie in 0 to 1, got 7"),
+        ("keep = 0.7", 'noise = "lognormal"', StudyError, "The noise 'lognormal' cannot be read. Write a kind"),
+        ("keep = 0.7", 'noise = "normal:-1"', StudyError, "The noise 'normal:-1' cannot be read"),
+        ("keep = 0.7", 'noise = "poison:1"', UnknownName, "poison"),
+        ("end = 20", "", StudyError, r"\[simulate\] in .* needs either end \(and points\) or times"),
+        ("end = 20", "end = 0", StudyError, "end must be above 0"),
+        ("horizon = 4", "", StudyError, r"\[benchmark\] in .* lacks 'horizon'"),
+        ("horizon = 4", "horizon = 40", StudyError, r"lookback 6 \+ horizon 40 = 46 time points, but .* at 21"),
+        ('model = "cascade.ant"', "", StudyError, "names no model"),
+        ('"cascade.ant"', '"cascad.ant"', SourceNotFound, "There is no file .*cascad.ant, which .*line 3 names"),
+        ("[measure]", "[measure", StudyError, "is not valid TOML: .*line 11"),
+        ("lookback = 6", 'lookback = 6\nknown = ["k3"]', UnknownName, "No varied quantity 'k3'"),
+        ("draws = 30", 'draws = 30\nof = ["k3"]', UnknownName, "k3"),
+    ],
+)
+def test_a_bad_study_has_its_one_clear_message_and_leaves_nothing(tmp_path, old, new, error, message):
+    assert old in STUDY
+    path = write(tmp_path / "place", STUDY.replace(old, new, 1))
+
+    with pytest.raises(error, match=message):
+        run_study(path, tmp_path / "out")
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_study_is_told_with_those_that_are_there(tmp_path):
+    path = write(tmp_path)
+
+    with pytest.raises(SourceNotFound, match=r"There is no study file at .*smal.toml. Studies in .*: small.toml"):
+        read_study(path.with_name("smal.toml"))
+
+
+def test_the_studies_of_the_repository_can_be_read(root):
+    studies = sorted((root / "studies").glob("*.toml"))
+
+    assert studies
+    for path in studies:
+        assert read_study(path).title
+
+
+def test_noise_is_read_from_text():
+    assert noise_from_text("lognormal:0.1") == sh.noise.Lognormal(cv=0.1)
+    assert noise_from_text("normal: 2") == sh.noise.Normal(sd=2.0)
+
+
+def test_rivals_are_named_as_people_write_them():
+    rivals = rivals_from_names("persistence,series-mean, Random_Forest,ridge")
+
+    assert list(rivals) == ["persistence", "series mean", "random forest", "ridge"]
+    assert isinstance(rivals["random forest"], sh.RandomForest)
+    with pytest.raises(StudyError, match="'residual' knows the equations of a model, and none is given"):
+        rivals_from_names("residual")
+    with pytest.raises(UnknownName, match="No forecaster 'gro'.*Did you mean 'GRU'"):
+        rival("gro", {}, None, "here")
