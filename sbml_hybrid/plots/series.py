@@ -191,8 +191,9 @@ def forecasts(
             _label_axes(one, data, name, time=number == len(rows) - 1)
         made[number, 0].annotate(
             f"draw {data['draw'].values[row]}",
-            xy=(0.02, 1.02),
+            xy=(1.0, 1.02),
             xycoords="axes fraction",
+            ha="right",
             fontsize=style.FONT - 1,
             color=style.PALE,
         )

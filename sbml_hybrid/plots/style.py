@@ -91,7 +91,8 @@ def grid(count: int, axes: Axes | Iterable[Axes] | None = None, widest: int = 3)
     columns = min(count, widest)
     if count == 4:
         columns = 2
-    made = panels(math.ceil(count / columns), columns).reshape(-1)
+    size = {"width": 4.8, "height": 3.2} if count == 1 else {}
+    made = panels(math.ceil(count / columns), columns, **size).reshape(-1)
     for empty in made[count:]:
         empty.remove()
     return made[:count].view(Panels)
@@ -195,7 +196,28 @@ def legend(made: Panels, entries: Sequence[tuple[str, dict, bool]], columns: int
         "columnspacing": 1.4,
     }
     labels = [label for label, _ in shown]
-    if made.ours:
-        made.figure.legend(handles, labels, loc="outside upper left", ncols=columns, **look)
+    width, height = made.figure.get_size_inches()
+    room = width
+    if not made.ours:
+        made.figure.draw_without_rendering()  # the layout decides how wide the axes are
+        room = made.flat[0].get_window_extent().width / made.figure.dpi
+    for count in range(min(columns, len(shown)), 0, -1):  # as many columns as fit
+        wide, high = _legend_size(handles, labels, ncols=count, **look)
+        if wide <= room:
+            break
+    if made.ours:  # the panels keep their size
+        made.figure.set_size_inches(width, height + high)
+        made.figure.legend(handles, labels, loc="outside upper left", ncols=count, **look)
     else:  # in somebody else's figure we keep to the axes that we were given, and cover no data
-        made.flat[0].legend(handles, labels, loc="lower left", bbox_to_anchor=(0, 1.02), ncols=2, **look)
+        made.flat[0].legend(handles, labels, loc="lower left", bbox_to_anchor=(0, 1.02), ncols=count, **look)
+
+
+def _legend_size(handles: list, labels: list[str], **look) -> np.ndarray:
+    """Width and height in inches."""
+    from matplotlib.figure import Figure
+
+    trial = Figure()
+    written = trial.legend(handles, labels, **look)
+    trial.draw_without_rendering()
+    box = written.get_window_extent()
+    return np.array([box.width, box.height]) / trial.dpi

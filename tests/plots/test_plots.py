@@ -282,6 +282,30 @@ def test_ten_forecasters_labels_do_not_cover_each_other(draw):
     assert not any(covers(box, axes.bbox) for box in boxes)
 
 
+@pytest.mark.parametrize("observables", [["S"], None])
+def test_a_legend_stays_within_its_figure_and_off_the_data(observables):
+    data = dataset(draws=1)
+    data["censored"] = data["measured"].notnull().astype(np.int8)
+    made = {f"a forecaster with a long name, number {i}": forecast(data) for i in range(10)}
+
+    for axes in (plots.trajectories(data, observables), plots.forecasts(made, data, observables)):
+        axes.figure.draw_without_rendering()
+        box = axes.figure.legends[0].get_window_extent()
+        assert box.x1 <= axes.figure.bbox.x1
+        assert not any(covers(box, one.bbox) for one in axes.flat)
+
+
+def test_a_legend_in_a_narrow_figure_of_ones_own_stays_within_it():
+    axes = Figure(figsize=(4, 4), layout="constrained").subplots(2, 1)
+
+    plots.forecasts({name: forecast(dataset()) for name in RIVALS}, dataset(), ["S"], draws=2, axes=axes)
+
+    axes[0].figure.draw_without_rendering()
+    box = axes[0].get_legend().get_window_extent()
+    assert box.x1 <= axes[0].figure.bbox.x1
+    assert not any(covers(box, one.bbox) for one in axes)
+
+
 def test_many_origins_are_drawn_in_groups():
     table = scores(rivals=("persistence",), origins=tuple(np.linspace(0, 9, 30)), horizon=1, draws=2)
 
