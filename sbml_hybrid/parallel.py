@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 
@@ -30,7 +31,7 @@ def ordered_map(
     """
     if jobs is not None and (int(jobs) != jobs or jobs == 0):
         raise ValueError(f"jobs must be a whole number: 1 or more, or -1 for all cores; got {jobs!r}.")
-    return _progress(_results(function, items, jobs), len(items), label)
+    return progress(_results(function, items, jobs), len(items), label)
 
 
 def _results(function: Callable[..., Any], items: Sequence[tuple[Any, ...]], jobs: int | None) -> Iterator[Any]:
@@ -45,8 +46,6 @@ def _results(function: Callable[..., Any], items: Sequence[tuple[Any, ...]], job
 
 def _configured() -> bool:
     """Whether the user chose a backend around the call; it then wins over `jobs`."""
-    import sys
-
     if "joblib" not in sys.modules:
         return False
     from joblib.parallel import get_active_backend
@@ -55,9 +54,10 @@ def _configured() -> bool:
     return type(backend).__name__ not in {"LokyBackend", "SequentialBackend"}
 
 
-def _progress(results: Iterator[Any], total: int, label: str) -> Iterator[Any]:
-    if not label or total < 2:
-        return results
+def progress(items: Iterable[Any], total: int, label: str) -> Iterator[Any]:
+    """Yield `items` with a progress bar, where somebody is looking: in a terminal or in Jupyter."""
+    if not label or total < 2 or not (sys.stderr.isatty() or "ipykernel" in sys.modules):
+        return iter(items)
     from tqdm.auto import tqdm
 
-    return iter(tqdm(results, total=total, desc=label, leave=False, mininterval=0.5))
+    return iter(tqdm(items, total=total, desc=label, leave=False, mininterval=0.5))

@@ -183,6 +183,8 @@ class Solver:
         self.model = model
         self.engine = to_roadrunner(model)
         self.jumps = has_jumps(model)
+        self._settings: dict[str, Any] = {}
+        self._selections: list[str] = []
 
     # -- settings --------------------------------------------------------------------------------
 
@@ -214,11 +216,16 @@ class Solver:
         caps = [rung.steps * span] if rung.steps else []
         if self.jumps:  # short pulses and state events are stepped over otherwise
             caps += [span / 1000, span / (len(grid) - 1) / 2]
-        integrator = self.engine.integrator
-        integrator.setValue("relative_tolerance", rung.relative)
-        integrator.setValue("absolute_tolerance", self._absolute_tolerances(rung))
-        integrator.setValue("maximum_time_step", min(caps, default=0.0))
-        integrator.setValue("maximum_num_steps", rung.budget)
+        settings = {
+            "relative_tolerance": rung.relative,
+            "absolute_tolerance": self._absolute_tolerances(rung),
+            "maximum_time_step": min(caps, default=0.0),
+            "maximum_num_steps": rung.budget,
+        }
+        for name, value in settings.items():
+            if self._settings.get(name) != value:
+                self.engine.integrator.setValue(name, value)
+        self._settings = settings
 
     # -- one trajectory ----------------------------------------------------------------------------
 
@@ -276,14 +283,16 @@ class Solver:
             model[selection] = value
 
     def _integrate(self, grid: np.ndarray, switches: Sequence[float], selections: list[str]) -> np.ndarray:
+        if selections != self._selections:
+            self.engine.timeCourseSelections = self._selections = selections
         if not switches:
-            return np.array(self.engine.simulate(times=grid.tolist(), selections=selections))
+            return np.array(self.engine.simulate(times=grid.tolist()))
         values = np.empty((len(grid), len(selections)))
         edges = [0.0, *switches, float(grid[-1])]
         for start, end in zip(edges, edges[1:], strict=False):
             inside = np.flatnonzero((grid >= start) & (grid <= end))
             times = np.unique(np.concatenate([[start], grid[inside], [end]]))
-            piece = np.array(self.engine.simulate(times=times.tolist(), selections=selections))
+            piece = np.array(self.engine.simulate(times=times.tolist()))
             values[inside] = piece[np.searchsorted(times, grid[inside])]
         return values
 
