@@ -22,6 +22,7 @@ from sbml_hybrid.mechanism.initial import as_column
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.parallel import ordered_map
 from sbml_hybrid.simulation.priors import check_names
+from sbml_hybrid.simulation.quiet import quiet
 from sbml_hybrid.simulation.solver import (
     LADDER,
     OK,
@@ -29,7 +30,6 @@ from sbml_hybrid.simulation.solver import (
     STATUSES,
     Outcome,
     failure,
-    quiet,
     selection_of,
     solver_of,
     start_settings,

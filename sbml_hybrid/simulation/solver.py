@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import sys
-import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +18,7 @@ from sbml_hybrid.errors import ModelError, SolverError, unknown_name
 from sbml_hybrid.mechanism.initial import InitialValues, depends_on
 from sbml_hybrid.mechanism.model import Compartment, Model, Parameter, Species
 from sbml_hybrid.simulation.priors import quantity_id
+from sbml_hybrid.simulation.quiet import quiet
 from sbml_hybrid.simulation.switches import has_jumps
 
 
@@ -110,56 +108,21 @@ def _sentence(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Send what C libraries write to the terminal to our log (at level debug) instead.
-
-    SUNDIALS writes to the file descriptors themselves, past Python and libroadrunner's logger.
-    """
-    try:
-        _flush()
-        kept = [os.dup(descriptor) for descriptor in (1, 2)]
-    except (OSError, ValueError, AttributeError, TypeError):  # there is no terminal to keep clean
-        yield
-        return
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 1)
-        os.dup2(said.fileno(), 2)
-        try:
-            yield
-        finally:
-            _flush()
-            for descriptor, copy in zip((1, 2), kept, strict=True):
-                os.dup2(copy, descriptor)
-                os.close(copy)
-            said.seek(0)
-            text = said.read(10_000).decode(errors="replace").strip()
-            if text:
-                log.debug("the solver said: %s", text)
-
-
-def _flush() -> None:
-    """Empty Python's and C's buffers, so that what waits in them goes where it was meant to go."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    ctypes.CDLL(None).fflush(None)
-
-
 # -- a compiled model ------------------------------------------------------------------------------
 
 _compiled: OrderedDict[tuple[int, int, str], Solver] = OrderedDict()
-_lock = threading.Lock()
+_compiled_lock = threading.Lock()
 
 
 def solver_of(model: Model) -> Solver:
     """Return the compiled model of this process and thread (one instance serves one thread alone)."""
     key = (os.getpid(), threading.get_ident(), model.hash)
-    with _lock:
+    with _compiled_lock:
         if key in _compiled:
             _compiled.move_to_end(key)
             return _compiled[key]
     solver = Solver(model)
-    with _lock:
+    with _compiled_lock:
         _compiled[key] = solver
         while len(_compiled) > 8:
             _compiled.popitem(last=False)

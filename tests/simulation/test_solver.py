@@ -144,6 +144,22 @@ def test_the_solver_keeps_the_terminal_clean():
     assert done.stderr == ""
 
 
+def test_threads_give_the_same_bytes_and_give_the_terminal_back(capfd):
+    import joblib
+
+    model = load("A -> B; k*A; B -> ; g*B; A = 10; B = 0; k = 0.3; g = 0.1")
+    draws = sh.sample(sh.around(model, fold=2), 200, seed=0)
+    times = np.linspace(0, 20, 21)
+
+    alone = simulate(model, draws, times=times)
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        together = simulate(model, draws, times=times)
+    os.write(1, b"still here")
+
+    assert together.identical(alone)
+    assert capfd.readouterr().out == "still here"
+
+
 @pytest.mark.parametrize("times", [[0, 2, 1], [0, 1, 1], [-1, 0], [], [0, np.nan], [[0, 1]]])
 def test_times_that_do_not_increase_are_refused(times):
     with pytest.raises(ValueError, match="times must"):
