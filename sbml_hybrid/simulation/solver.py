@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -42,7 +41,6 @@ def _roadrunner() -> Any:
 
 
 roadrunner = _roadrunner()
-log = logging.getLogger("sbml_hybrid")
 
 OK, FAILED, BUDGET, NOT_FINITE, PENDING = 0, 1, 2, 3, -1
 STATUSES = {
