@@ -16,6 +16,23 @@ from sbml_hybrid.cli import main
 MODEL = "model decay\n  S -> P; k*S\n  S = 10; P = 0; k = 0.3\nend\n"
 
 
+STUDY = """
+model = "decay.ant"
+
+[simulate]
+draws = DRAWS
+end = 10
+points = 21
+
+[benchmark]
+lookback = 6
+horizon = 4
+
+[benchmark.rivals]
+"series mean" = {}
+"""
+
+
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -134,10 +151,7 @@ def test_help_opens_no_engine(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
 def test_ctrl_c_says_in_one_line_how_to_go_on_and_going_on_ends_well(place):
-    (place / "study.toml").write_text(
-        'model = "decay.ant"\n[simulate]\ndraws = 4000\nend = 10\npoints = 101\n'
-        "[benchmark]\nlookback = 6\nhorizon = 4\n[benchmark.rivals]\nridge = {}\n"
-    )
+    (place / "study.toml").write_text(STUDY.replace("DRAWS", "2000"))
     command = [sys.executable, "-m", "sbml_hybrid.cli", "run", "study.toml", "-o", "out"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not (place / "out" / "truth.zarr").is_dir() and running.poll() is None:
@@ -149,6 +163,31 @@ def test_ctrl_c_says_in_one_line_how_to_go_on_and_going_on_ends_well(place):
     assert running.returncode == 130
     assert said.rstrip().splitlines()[-1] == "Stopped. The same command goes on where it stopped."
     assert "Traceback" not in said
-    (place / "study.toml").write_text((place / "study.toml").read_text())
     assert subprocess.run(command, capture_output=True).returncode == 0
     assert (place / "out" / "report.html").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
+@pytest.mark.parametrize("after", [0.0, 0.3, 1.0, 2.0, 3.5])
+def test_a_killed_run_leaves_nothing_half_written_and_goes_on(place, after):
+    (place / "study.toml").write_text(STUDY.replace("DRAWS", "300"))
+    command = [sys.executable, "-m", "sbml_hybrid.cli", "run", "study.toml", "-o"]
+    assert subprocess.run([*command, "whole"], capture_output=True).returncode == 0
+    running = subprocess.Popen([*command, "killed"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (place / "killed").is_dir() and running.poll() is None:
+        time.sleep(0.01)
+    time.sleep(after)
+
+    running.kill()
+    running.wait()
+
+    for name in ("data.zarr", "scores.parquet", "report.html"):  # what is there, is whole
+        kept = place / "killed" / name
+        if kept.is_file():
+            assert name == "report.html" or kept.read_bytes() == (place / "whole" / name).read_bytes()
+        elif kept.is_dir():
+            assert sh.open(kept).identical(sh.open(place / "whole" / name))
+    assert subprocess.run([*command, "killed"], capture_output=True).returncode == 0
+    assert (place / "killed" / "scores.parquet").read_bytes() == (place / "whole" / "scores.parquet").read_bytes()
+    assert not [p for p in (place / "killed").rglob(".*")]

@@ -139,9 +139,8 @@ class Page(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("report")
+def report(folder, own_times=False):
+    """The report on a small decay; `own_times` gives every experiment its own."""
     rng = np.random.default_rng(0)
     model = sh.load("model m\n  S -> P; k*S\n  S = 10; P = 0; k = 0.3\nend")
     t, rate = np.linspace(0, 10, 21), rng.uniform(0.1, 0.4, 30)
@@ -152,12 +151,24 @@ def page(tmp_path_factory):
         {"trajectory": np.arange(30), "draw": ("trajectory", np.arange(30)), "time": t, "observable": ["<S & P>"]},
         {"noise": json.dumps({"kind": "Lognormal", "cv": 0.05}), "time_unit": "second"},
     )
+    if own_times:
+        times = np.sort(rng.uniform(0, 10, (30, 21)), axis=1)
+        data = data.drop_vars("time").rename(time="sample").assign_coords(time=(("trajectory", "sample"), times))
     train, test = split(data, 0.3, seed=0)
     scores = benchmark({"ridge": sh.Ridge()}, train, test, lookback=6, horizon=4, folder=folder / "cells")
     story = Story(
         "Decay <b>", data, scores, Examples(folder / "cells", test, 6, 4), model, None, {"Seed": "7"}, "x = '<script>'"
     )
     return write_report(story, folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    return report(tmp_path_factory.mktemp("report"))
+
+
+def test_experiments_with_times_of_their_own_are_told_as_well(tmp_path):
+    assert "Who forecasts best" in report(tmp_path, own_times=True)
 
 
 def test_the_page_needs_nothing_but_itself(page):

@@ -41,8 +41,8 @@ lookback = 6
 horizon = 4
 
 [benchmark.rivals]
-ridge = {}
-"strict ridge" = { kind = "ridge" }
+"series mean" = {}
+"another mean" = { kind = "series mean" }
 """
 
 
@@ -82,13 +82,13 @@ def again(done, tmp_path):
 def fits(monkeypatch):
     """Return the list of forecasters that were fitted from here on."""
     seen = []
-    original = sh.Ridge.fit
+    original = sh.SeriesMean.fit
 
     def noted(self, *args, **kwargs):
         seen.append(self)
         return original(self, *args, **kwargs)
 
-    monkeypatch.setattr(sh.Ridge, "fit", noted)
+    monkeypatch.setattr(sh.SeriesMean, "fit", noted)
     return seen
 
 
@@ -100,7 +100,7 @@ def test_a_study_leaves_data_scores_figures_a_report_and_a_log(done):
     data = sh.open(outcome.folder / "data.zarr")
     assert {"truth", "readout", "measured", "parameters"} <= set(data.data_vars)
     assert data["observable"].values.tolist() == ["P", "both"]
-    assert set(outcome.ranking["forecaster"]) == {"persistence", "series mean", "ridge", "strict ridge"}
+    assert set(outcome.ranking["forecaster"]) == {"persistence", "series mean", "another mean"}
     assert set(pd.read_csv(outcome.folder / "summary.csv")["against"]) == {"truth", "measurement"}
     pd.testing.assert_frame_equal(pd.read_parquet(outcome.folder / "scores.parquet"), outcome.scores, check_names=False)
     assert "takes about" in (outcome.folder / "log.txt").read_text()
@@ -138,13 +138,13 @@ def test_starting_again_does_nothing_again(again, fits):
     assert not fits
     after = files(folder)
     assert {name: after[name] for name in before} == before
-    assert after["log.txt"].decode().count("kept from before") == 2 + 4 + 1  # truth, data, cells, report
+    assert after["log.txt"].decode().count("kept from before") == 2 + 3 + 1  # truth, data, cells, report
 
 
 def test_an_interrupted_benchmark_goes_on_where_it_stopped(done, tmp_path, fits, monkeypatch):
     _, expected = done
     path = write(tmp_path)
-    noted = sh.Ridge.fit
+    noted = sh.SeriesMean.fit
 
     def interrupted(self, *args, **kwargs):
         if len(fits) == 1:
@@ -152,7 +152,7 @@ def test_an_interrupted_benchmark_goes_on_where_it_stopped(done, tmp_path, fits,
         return noted(self, *args, **kwargs)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(sh.Ridge, "fit", interrupted)
+        patch.setattr(sh.SeriesMean, "fit", interrupted)
         run_study(path, tmp_path / "out")
     outcome = run_study(path, tmp_path / "out")
 
@@ -188,7 +188,7 @@ def test_an_edited_study_redoes_what_the_edit_touches(again, fits):
     path, folder = again
     before = files(folder)
 
-    path.write_text(STUDY.replace('"strict ridge" = { kind = "ridge" }', "persistence = {}"))
+    path.write_text(STUDY.replace('"another mean" = { kind = "series mean" }', "persistence = {}"))
     run_study(path, folder)
     assert not fits
     path.write_text(STUDY.replace("keep = 0.7", "keep = 0.6"))
@@ -248,9 +248,9 @@ def test_results_go_under_runs_by_default_and_a_moved_study_may_go_on(done, tmp_
             r"No setting 'kepe' in \[measure\] of .*, line 13. Did you mean 'keep'",
         ),
         ("[measure]", "[mesure]", UnknownName, r"No setting 'mesure' in .*, line 11. Did you mean 'measure'"),
-        ("ridge = {}", "rigde = {}", UnknownName, r"No forecaster 'rigde' in \[benchmark.rivals\].*mean 'ridge'"),
-        ('{ kind = "ridge" }', "{ depth = 3 }", UnknownName, "No forecaster 'strict ridge'"),
-        ("ridge = {}", "ridge = { depth = 3 }", UnknownName, r"No setting 'depth' in \[benchmark.rivals\]"),
+        ('"series mean" =', "rigde =", UnknownName, r"No forecaster 'rigde' in \[benchmark.rivals\].*mean 'ridge'"),
+        ('{ kind = "series mean" }', "{}", UnknownName, "No forecaster 'another mean'"),
+        ('"series mean" = {}', "ridge = { depth = 3 }", UnknownName, r"No setting 'depth' in \[benchmark.rivals\]"),
         ('"P + Q"', '"P + R"', UnknownName, "'R'"),
         ("draws = 30", "draws = 0", StudyError, r"draws must be a whole number, 2 or more, got 0 .*, line 7"),
         ("draws = 30", "draws = true", StudyError, "draws must be a whole number"),

@@ -78,13 +78,14 @@ def benchmark(
     task = Task(visible(train, known), visible(test, known), lookback, horizon)
     entries = _entries(rivals, train, mechanism)
     scoring = table.Scoring.of(train, test, lookback, horizon)
-    oracle = any(not name.startswith("init(") for name in known)
+    told = any(not name.startswith("init(") for name in known)
 
     frames, about, costs = [], [], {}
     for cell in _progress([Cell(name, config, label, child_seed(seed, name)) for name, config, label in entries]):
         result = cell.run(task, folder)
         costs[cell.title] = result.costs
         frames.append(scoring.frame(result.forecast))
+        oracle = told and cell.name not in (PERSISTENCE, SERIES_MEAN)  # the naive ones look at no inputs
         about.append({"forecaster": cell.name, "mechanism": cell.mechanism, "oracle": oracle})
     if "readout" in test:
         frames.append(scoring.frame(scoring.readout))

@@ -16,6 +16,7 @@ from sbml_hybrid import plots
 from sbml_hybrid.benchmarking.cells import kept_forecast
 from sbml_hybrid.benchmarking.runner import PERSISTENCE
 from sbml_hybrid.benchmarking.statistics import errors
+from sbml_hybrid.data.dataset import time_dimension
 from sbml_hybrid.data.store import write_whole
 from sbml_hybrid.reporting.words import title
 
@@ -121,14 +122,17 @@ def _examples(
 ) -> tuple[xr.Dataset, dict[str, xr.Dataset]]:
     """Three held-out experiments, by how well the best forecaster does, at the origin where most happens."""
     best = ranking[ranking["counts"]].iloc[0]
-    by_origin = errors(scores[scores["forecaster"] == PERSISTENCE], ["origin"], against=against)
-    time = by_origin.loc[by_origin["value"].idxmax(), "origin"]
     mine = scores[(scores["forecaster"] == best["forecaster"]) & (scores["mechanism"] == best["mechanism"])]
-    by_draw = errors(mine[mine["origin"] == time], ["draw"], against=against).sort_values("value")["draw"].tolist()
+    origin = 0
+    if time_dimension(examples.test) == "time":  # with times of their own, experiments share no origin
+        by_origin = errors(scores[scores["forecaster"] == PERSISTENCE], ["origin"], against=against)
+        time = by_origin.loc[by_origin["value"].idxmax(), "origin"]
+        origin = sorted(scores["origin"].unique()).index(time)
+        mine = mine[mine["origin"] == time]
+    by_draw = errors(mine, ["draw"], against=against).sort_values("value")["draw"].tolist()
     picked = [by_draw[round(share * (len(by_draw) - 1))] for share in (0.1, 0.5, 0.9)]
     draws = examples.test["draw"].values.tolist()
     rows = [draws.index(draw) for draw in dict.fromkeys(picked)]
-    origin = sorted(scores["origin"].unique()).index(time)
     lines = ranking[ranking["counts"] & (ranking["forecaster"] != PERSISTENCE)].head(2)
     lines = pd.concat([lines, ranking[ranking["forecaster"] == PERSISTENCE]])
     forecasts = {

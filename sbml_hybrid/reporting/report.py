@@ -110,8 +110,9 @@ def _facts(story: Story) -> list[str]:
     trained, held = int(scores["n_train"].iloc[0]), scores["draw"].nunique()
     failed = data.sizes["trajectory"] - succeeded(data).sizes["trajectory"]
     unit = data.attrs.get("time_unit", "")
+    names = data["observable"].values.tolist()
     facts = [
-        f"{', '.join(data['observable'].values.tolist())}",
+        ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else ""),
         f"{trained} experiments to learn from, {held} held out",
         f"{story.examples.lookback} time points seen, {story.examples.horizon} forecast",
         _noise(data),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class Folder:
         folder, source = cls(path), Path(source).resolve()
         if path.exists() and not path.is_dir():
             raise StudyError(f"{path} is a file, and the results need a folder. Choose another with -o.")
-        there = sorted(p.name for p in path.iterdir()) if path.is_dir() else []
+        there = sorted(p.name for p in path.iterdir() if not _is_partial(p)) if path.is_dir() else []
         manifest = folder._manifest()
         if there and manifest is None:
             some = ", ".join(there[:3]) + (", ..." if len(there) > 3 else "")
@@ -51,6 +52,8 @@ class Folder:
                     f"{path} holds another study: {manifest['name']!r} of {manifest['source']}. "
                     "Choose another folder with -o."
                 )
+        for left in filter(_is_partial, list(path.rglob(".*"))):  # by a run that was killed while it wrote
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
         steps = manifest["steps"] if manifest else {}
         folder._write_manifest({"name": name, "source": str(source), "content": content, "steps": steps})
         return folder
@@ -78,3 +81,7 @@ class Folder:
 
     def _write_manifest(self, manifest: dict) -> None:
         self.write(_MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+
+
+def _is_partial(path: Path) -> bool:
+    return path.name.startswith(".") and path.suffix in (".partial", ".old")

@@ -257,7 +257,7 @@ def test_known_inputs_are_shown_and_kinetic_ones_make_a_row_an_oracle(pair):
 
     assert stub.fits[0][0]["known"].dims == ("trajectory", "input")
     assert scores.groupby("forecaster", observed=True)["oracle"].all().to_dict() == {
-        "persistence": True, "series mean": True, "stub": True, "perfect": False,
+        "persistence": False, "series mean": False, "stub": True, "perfect": False,
     }  # fmt: skip
     renamed = [part.assign_coords(parameter=["init(S)"]) for part in pair]
     assert not benchmark({"stub": Stub()}, *renamed, **LENGTHS, known=["init(S)"])["oracle"].any()
