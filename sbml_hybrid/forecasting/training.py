@@ -1,0 +1,185 @@
+"""One training loop for all networks: batches, masked loss, held-out draws, best weights, progress."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+log = logging.getLogger("sbml_hybrid")
+
+# Neighbouring windows are nearly the same: with many, an epoch need not look at all of them.
+_STEPS_OF_AN_EPOCH = (24, 60)
+_SMALLEST_BATCH = 16
+_HELD_OUT = 0.15
+_FEWEST_DRAWS = 4
+_PLATEAU, _COOLING = 3, 0.4
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """What a network trains on.
+
+    Parameters
+    ----------
+    inputs
+        Arrays by the name of the network's input, the first axis is the window.
+    target
+        Scaled answers (window, horizon, channel); NaN = not measured, and without weight.
+    draw
+        Which draw each window is from (window,).
+    """
+
+    inputs: dict[str, np.ndarray]
+    target: np.ndarray
+    draw: np.ndarray
+
+    def __getitem__(self, rows: np.ndarray) -> Examples:
+        return Examples({name: x[rows] for name, x in self.inputs.items()}, self.target[rows], self.draw[rows])
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast a network trains.
+
+    Parameters
+    ----------
+    epochs
+        At most so many passes.
+    batch
+        Windows a step; fewer where there are few windows.
+    rate
+        Learning rate at the start; it falls whenever the held-out error stops falling.
+    decay
+        Weight decay, relative to the learning rate.
+    patience
+        Epochs without a better held-out error before training stops.
+    """
+
+    epochs: int
+    batch: int
+    rate: float
+    decay: float
+    patience: int
+
+
+def train(network: keras.Model, examples: Examples, schedule: Schedule, seed: int, label: str) -> None:
+    """Train `network` in place, and leave it with the weights that were best on held-out draws.
+
+    With fewer than four draws none are held out, and it is the training error that must fall.
+    """
+    rng = np.random.default_rng(seed)
+    held_out = _held_out(examples.draw, rng)
+    learned_from = examples[~held_out]
+    batches = Batches(learned_from, _batch_size(len(learned_from), schedule.batch), rng)
+    checks = Batches(examples[held_out], 1024) if held_out.any() else None
+    watched = "val_loss" if checks else "loss"
+    network.compile(
+        optimizer=keras.optimizers.AdamW(schedule.rate, weight_decay=schedule.decay, clipnorm=1.0),
+        loss=masked_square_error,
+    )
+    log.info("%s: trains on %s with %s, on %d windows", label, device(), keras.backend.backend(), len(learned_from))
+    network.fit(
+        batches,
+        validation_data=checks,
+        epochs=schedule.epochs,
+        shuffle=False,  # the batches shuffle themselves; Keras would use the global generator
+        verbose=0,
+        callbacks=[
+            keras.callbacks.ReduceLROnPlateau(watched, _COOLING, _PLATEAU, min_lr=schedule.rate * 0.01),
+            keras.callbacks.EarlyStopping(watched, patience=schedule.patience, restore_best_weights=True),
+            _Progress(label, schedule.epochs, watched),
+        ],
+    )
+
+
+def masked_square_error(target, answer):
+    """Return the mean squared error over what was measured (target is not NaN)."""
+    measured = keras.ops.logical_not(keras.ops.isnan(target))
+    error = keras.ops.where(measured, answer - keras.ops.where(measured, target, 0.0), 0.0)
+    count = keras.ops.sum(keras.ops.cast(measured, error.dtype))
+    return keras.ops.sum(keras.ops.square(error)) / keras.ops.maximum(count, 1.0)
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of equal size, in a new order every epoch if there is an `rng`, else all in order."""
+
+    def __init__(self, examples: Examples, size: int, rng: np.random.Generator | None = None) -> None:
+        super().__init__()
+        self.examples, self.size, self.rng = examples, size, rng
+        self.order = np.arange(len(examples))
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        if self.rng is None:
+            return -(-len(self.examples) // self.size)
+        return min(max(len(self.examples) // self.size, 1), _STEPS_OF_AN_EPOCH[1])
+
+    def __getitem__(self, at: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Return inputs and target of one batch."""
+        batch = self.examples[self.order[at * self.size : (at + 1) * self.size]]
+        return batch.inputs, batch.target
+
+    def on_epoch_end(self) -> None:
+        """Shuffle."""
+        if self.rng is not None:
+            self.order = self.rng.permutation(len(self.examples))
+
+
+def prepare_device() -> None:
+    """Let TensorFlow take a GPU's memory as it needs it, rather than all at once."""
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow
+
+    for gpu in tensorflow.config.list_physical_devices("GPU"):
+        try:
+            tensorflow.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError:
+            log.debug("%s is in use already; its memory is as the user has set it", gpu.name)
+
+
+def device() -> str:
+    """Return what networks train on: the GPU if there is one."""
+    found = keras.distribution.list_devices("gpu") or keras.distribution.list_devices("cpu")
+    return str(found[0])
+
+
+def _held_out(draw: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    draws = np.unique(draw)
+    if len(draws) < _FEWEST_DRAWS:
+        return np.zeros(len(draw), bool)
+    return np.isin(draw, rng.permutation(draws)[: max(1, round(_HELD_OUT * len(draws)))])
+
+
+def _batch_size(windows: int, largest: int) -> int:
+    return int(min(windows, np.clip(windows // _STEPS_OF_AN_EPOCH[0], _SMALLEST_BATCH, largest)))
+
+
+class _Progress(keras.callbacks.Callback):
+    """A bar on the terminal, and one line in the log."""
+
+    def __init__(self, label: str, epochs: int, watched: str) -> None:
+        super().__init__()
+        self.label, self.epochs, self.watched = label, epochs, watched
+        self.best, self.count = float("inf"), 0
+
+    def on_train_begin(self, logs=None) -> None:
+        from tqdm.auto import tqdm
+
+        self.bar = tqdm(total=self.epochs, desc=self.label, unit="epoch", disable=None, leave=False)
+
+    def on_epoch_end(self, epoch, logs=None) -> None:
+        self.best, self.count = min(self.best, logs[self.watched]), epoch + 1
+        self.bar.update()
+        self.bar.set_postfix_str(f"error {self.best**0.5:.3f}")
+
+    def on_train_end(self, logs=None) -> None:
+        self.bar.close()
+        where = "held-out draws" if self.watched == "val_loss" else "its own training data"
+        log.info("%s: %d epochs, error %.3f standard deviations on %s", self.label, self.count, self.best**0.5, where)
