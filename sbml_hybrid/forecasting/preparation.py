@@ -74,19 +74,14 @@ class Preparation:
         unevenly spaced points. For each channel: which thirds and whether anything was measured, and the age of the
         last measurement. Then the known inputs.
         """
-        views = self.scaling.views(past.values)
-        measured = ~np.isnan(views)
-        filled = np.where(measured, views, 0.0)
-        since = (past.times - past.times[:, -1:]) / self.span
-        thirds, in_thirds = _binned(filled, measured, since)
-        last, age = _last(views, since)
-        curve = _curve(filled, measured, since)
-        channels = past.values.shape[2]
-        ever = measured.any(axis=1)
-        columns = [thirds, last, curve, last * age, in_thirds[..., :channels], age[:, :channels], ever[:, :channels]]
+        since = self.since(past)
+        about_values = gist(self.scaling.views(past.values), since)
+        measured = ~np.isnan(past.values)
+        _, in_thirds = _binned(np.zeros(measured.shape), measured, since)
+        _, age = _last(past.values, since)
+        about_gaps = [in_thirds.reshape(len(past), -1), age, measured.any(axis=1)]
         known = np.where(self.static_log, np.log(np.where(self.static_log, past.static, 1.0)), past.static)
-        flat = np.concatenate([np.asarray(c, float).reshape(len(past), -1) for c in [*columns, known]], axis=1)
-        return (flat - self.centre) / self.spread
+        return (np.concatenate([about_values, *about_gaps, known], axis=1) - self.centre) / self.spread
 
     def channel_of_feature(self) -> np.ndarray:
         """Return which channel each column of the summary is about (feature,); -1 for known inputs."""
@@ -113,7 +108,7 @@ class Preparation:
         """
         views = self.scaling.views(past.values)
         measured = ~np.isnan(past.values)
-        since = (past.times - past.times[:, -1:]) / self.span
+        since = self.since(past)
         at = np.where(measured, np.arange(since.shape[1])[:, None], -1)
         latest = np.maximum.accumulate(at, axis=1)
         when = np.take_along_axis(since[..., None], np.maximum(latest, 0), axis=1)
@@ -131,12 +126,33 @@ class Preparation:
         """Return the times to forecast (window, horizon) as shares of the usual horizon, 1 for all beyond."""
         return np.clip((past.query_times - past.times[:, -1:]) / self.reach, 0.0, 1.0)
 
+    def since(self, past: Windows) -> np.ndarray:
+        """Return the times of the history (window, lookback) before its last point, as shares of the usual length."""
+        return (past.times - past.times[:, -1:]) / self.span
+
     def elapsed(self, past: Windows) -> np.ndarray:
         """Return where on the experiment's clock the forecast starts (window,), 0 to 1 over those in training."""
         return _within(past.times[:, -1], self.origins)
 
     def _clock(self) -> tuple[float, float]:
         return self.origins[0] - self.span, self.origins[1]
+
+
+def gist(views: np.ndarray, since: np.ndarray) -> np.ndarray:
+    """Return what a noisy history with gaps comes to (window, feature), for each view.
+
+    Parameters
+    ----------
+    views
+        The history (window, lookback, view), about zero; NaN = not measured.
+    since
+        Times before the last point (window, lookback), as shares of the usual history, 0 or less.
+    """
+    measured = ~np.isnan(views)
+    filled = np.where(measured, views, 0.0)
+    last, age = _last(views, since)
+    parts = [_binned(filled, measured, since)[0], last, _curve(filled, measured, since), last * age]
+    return np.concatenate([part.reshape(len(views), -1) for part in parts], axis=1)
 
 
 def cosines(share: np.ndarray, count: int) -> np.ndarray:

@@ -84,7 +84,8 @@ def train(network: keras.Model, examples: Examples, schedule: Schedule, seed: in
         loss=masked_square_error,
     )
     log.info("%s: trains on %s with %s, on %d windows", label, device(), keras.backend.backend(), len(learned_from))
-    network.fit(
+    untrained = network.get_weights(), network.evaluate(checks or batches, verbose=0)
+    history = network.fit(
         batches,
         validation_data=checks,
         epochs=schedule.epochs,
@@ -96,6 +97,9 @@ def train(network: keras.Model, examples: Examples, schedule: Schedule, seed: in
             _Progress(label, schedule.epochs, watched),
         ],
     )
+    if not min(history.history[watched]) < untrained[1]:
+        log.info("%s: training gained nothing, so the network stays as it began", label)
+        network.set_weights(untrained[0])
 
 
 def masked_square_error(target, answer):
