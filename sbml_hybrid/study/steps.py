@@ -272,20 +272,19 @@ def _logged(path: Path) -> Iterator[None]:
     """Keep what is logged in a file as well, with times."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    level = log.level
+    before = log.level
     log.addHandler(handler)
     if log.getEffectiveLevel() > logging.INFO:
         log.setLevel(logging.INFO)
     try:
         yield
-    except KeyboardInterrupt:
-        log.info("stopped")
-        raise
-    except Exception:
+    except BaseException as error:
         # For the file alone: whoever called decides what to show.
-        handler.handle(log.makeRecord(log.name, logging.ERROR, __file__, 0, "failed", (), sys.exc_info()))
+        stopped = isinstance(error, KeyboardInterrupt)
+        level, said, trace = (logging.INFO, "stopped", None) if stopped else (logging.ERROR, "failed", sys.exc_info())
+        handler.handle(log.makeRecord(log.name, level, __file__, 0, said, (), trace))
         raise
     finally:
-        log.setLevel(level)
+        log.setLevel(before)
         log.removeHandler(handler)
         handler.close()
