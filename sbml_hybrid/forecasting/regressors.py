@@ -17,6 +17,7 @@ log = logging.getLogger("sbml_hybrid")
 
 _FOLDS = 5
 _COMPONENTS = 40
+_TRIED = 4
 _PENALTIES = 10.0 ** np.arange(-6, 2)
 
 
@@ -26,8 +27,8 @@ class Ridge(Forecaster):
 
     The first to try: it is quick, and with few draws hard to beat. Every weight is a smooth curve over the time ahead
     and over the experiment's clock (cosines, the wavier the more penalised), so that irregular times cost nothing
-    and a history can mean one thing early in an experiment and another late. The penalty is chosen for each channel
-    by cross-validation over draws.
+    and a history can mean one thing early in an experiment and another late. The penalty is chosen by cross-validation
+    over draws: for each channel, or, of more than four, for four of them, whose geometric mean serves the others.
 
     Parameters
     ----------
@@ -52,14 +53,22 @@ class Ridge(Forecaster):
         ahead = cosines(preparation.ahead(past), counts[1])
         rotation = _components(summary)
         folds = _folds(past)
+        owner = preparation.channel_of_feature()
+
+        def sums(channel: int, folds: np.ndarray) -> _Sums:
+            features = _features(summary, rotation, owner == channel)
+            return _Sums.of(_moving(features, elapsed), ahead, target[..., channel], folds)
+
+        channels = range(len(past.channels))
+        penalties = {}
+        for channel in np.unique(np.linspace(0, channels[-1], min(_TRIED, len(channels))).round().astype(int)):
+            penalties[channel] = sums(channel, folds).best_penalty(counts)
+        usual = float(np.exp(np.mean(np.log(list(penalties.values())))))
+        log.debug("ridge: penalties %s", {past.channels[c]: p for c, p in penalties.items()})
         weights = []
-        for channel, name in enumerate(past.channels):
-            features = _features(summary, rotation, preparation.channel_of_feature() == channel)
-            sums = _Sums.of(_moving(features, elapsed), ahead, target[..., channel], folds)
-            smooth = _roughness(*counts, features.shape[1])
-            penalty = sums.best_penalty(smooth)
-            log.debug("ridge: penalty %g for %s", penalty, name)
-            weights.append(sums.solve(penalty * smooth).reshape(counts[1], -1))
+        for channel in channels:
+            whole = sums(channel, np.zeros_like(folds))
+            weights.append(whole.solve(penalties.get(channel, usual) * whole.smooth(counts)).reshape(counts[1], -1))
         return MovingWeights(preparation, rotation, counts, tuple(weights))
 
 
@@ -137,8 +146,17 @@ class _Sums:
         products[np.diag_indices_from(products)] += penalty * max(count, 1)
         return cho_solve(cho_factor(products, overwrite_a=True, check_finite=False), right, check_finite=False)
 
-    def best_penalty(self, smooth: np.ndarray) -> float:
+    def smooth(self, counts: tuple[int, int]) -> np.ndarray:
+        """Return the relative penalty of every weight: the wavier its curve, the more; next to none for the level."""
+        clock, ahead = counts
+        waves = 1.0 + np.arange(ahead)[:, None, None] ** 2 + np.arange(clock)[:, None] ** 2
+        penalty = waves * np.ones(self.right.shape[1] // (clock * ahead))
+        penalty[..., -1] *= 0.01
+        return penalty.ravel()
+
+    def best_penalty(self, counts: tuple[int, int]) -> float:
         """Return the penalty with the least error on the folds that the weights were not solved on."""
+        smooth = self.smooth(counts)
         errors = np.zeros(len(_PENALTIES))
         for fold in range(len(self.count)):
             for i, penalty in enumerate(_PENALTIES):
@@ -168,14 +186,6 @@ def _components(summary: np.ndarray) -> np.ndarray:
     """The directions (feature, component) in which summaries differ most."""
     _, directions = np.linalg.eigh(summary.T @ summary / len(summary))
     return directions[:, ::-1][:, :_COMPONENTS]
-
-
-def _roughness(clock: int, ahead: int, features: int) -> np.ndarray:
-    """Relative penalty of every weight: the wavier its curve, the more; next to none for the level."""
-    waves = 1.0 + np.arange(ahead)[:, None, None] ** 2 + np.arange(clock)[:, None] ** 2
-    penalty = waves * np.ones(features)
-    penalty[..., -1] *= 0.01
-    return penalty.ravel()
 
 
 def _folds(past: Windows) -> np.ndarray:
