@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import sbml_hybrid as sh
-from sbml_hybrid.simulation.quiet import quiet
+from sbml_hybrid.quiet import quiet
 from sbml_hybrid.simulation.solver import LADDER, Solver, roadrunner, selection_of
 
 MODELS = {"huang_ferrell_1996": 60.0, "repressilator": 600.0, "wolf_heinrich_2000": 1.0, "lotka_volterra": 40.0}

@@ -16,8 +16,8 @@ import numpy as np
 from sbml_hybrid.errors import ModelError, SolverError, unknown_name
 from sbml_hybrid.mechanism.initial import InitialValues, depends_on
 from sbml_hybrid.mechanism.model import Compartment, Model, Parameter, Species
+from sbml_hybrid.quiet import quiet
 from sbml_hybrid.simulation.priors import quantity_id
-from sbml_hybrid.simulation.quiet import quiet
 from sbml_hybrid.simulation.switches import has_jumps
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import sbml_hybrid as sh
+from sbml_hybrid.quiet import quiet
 from sbml_hybrid.simulation.ensemble import simulate
-from sbml_hybrid.simulation.quiet import quiet
 from sbml_hybrid.simulation.solver import LADDER, Solver, selection_of
 from sbml_hybrid.simulation.switches import has_jumps, switch_times
 
