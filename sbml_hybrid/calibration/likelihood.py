@@ -41,9 +41,7 @@ def log_likelihood(data: xr.Dataset, readout: xr.DataArray, noise: Noise) -> xr.
     try:
         measured, said = xr.align(data["measured"], readout, join="exact", copy=False)
     except ValueError as error:
-        raise DataError(
-            f"The readout does not have the trajectories, times and observables of the data: {error}"
-        ) from error
+        raise DataError(f"The readout has other trajectories, times or observables than the data: {error}") from error
     axis = next(dim for dim in measured.dims if dim in ("time", "sample"))
     said = said.broadcast_like(measured).transpose(*measured.dims)
     censored = data["censored"].values if "censored" in data else None

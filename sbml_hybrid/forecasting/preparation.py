@@ -163,7 +163,8 @@ def cosines(share: np.ndarray, count: int) -> np.ndarray:
 
 def _within(times: np.ndarray, seen: tuple[float, float]) -> np.ndarray:
     first, last = seen
-    return np.clip((times - first) / max(last - first, np.finfo(float).tiny), 0.0, 1.0)
+    # A single origin in training: no clock to read.
+    return np.clip((times - first) / (last - first), 0.0, 1.0) if last > first else np.zeros(times.shape)
 
 
 def _carried(values: np.ndarray) -> np.ndarray:

@@ -157,12 +157,24 @@ class _Sums:
     def best_penalty(self, counts: tuple[int, int]) -> float:
         """Return the penalty with the least error on the folds that the weights were not solved on."""
         smooth = self.smooth(counts)
-        errors = np.zeros(len(_PENALTIES))
+        # The error has one valley: walk down from the middle, rather than try them all.
+        errors: dict[int, float] = {}
+        best, walked = len(_PENALTIES) // 2, -1
+        while best != walked:
+            walked = best
+            for at in range(max(best - 1, 0), min(best + 2, len(_PENALTIES))):
+                if at not in errors:
+                    errors[at] = self.held_out_error(_PENALTIES[at] * smooth)
+            best = min(errors, key=errors.get)
+        return float(_PENALTIES[best])
+
+    def held_out_error(self, penalty: np.ndarray) -> float:
+        """Return the sum of squared errors on each fold, by the weights solved on all others."""
+        total = 0.0
         for fold in range(len(self.count)):
-            for i, penalty in enumerate(_PENALTIES):
-                w = self.solve(penalty * smooth, without=fold)
-                errors[i] += self.square[fold] - 2 * w @ self.right[fold] + w @ self.products[fold] @ w
-        return float(_PENALTIES[int(np.argmin(errors))])
+            w = self.solve(penalty, without=fold)
+            total += self.square[fold] - 2 * w @ self.right[fold] + w @ self.products[fold] @ w
+        return float(total)
 
 
 def _cosine_counts(preparation: Preparation, past: Windows) -> tuple[int, int]:

@@ -150,8 +150,7 @@ def prepare_device() -> None:
 
 def device() -> str:
     """Return what networks train on: the GPU if there is one."""
-    found = keras.distribution.list_devices("gpu") or keras.distribution.list_devices("cpu")
-    return str(found[0])
+    return str(keras.distribution.list_devices()[0])
 
 
 def _held_out(draw: np.ndarray, rng: np.random.Generator) -> np.ndarray:
