@@ -24,6 +24,8 @@ napoleon_use_rtype = False
 
 html_theme = "furo"
 html_title = f"sbml_hybrid {version}"
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 html_show_sphinx = False
 html_copy_source = False
 
