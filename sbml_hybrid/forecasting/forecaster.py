@@ -266,10 +266,16 @@ def load_forecaster(path: str | os.PathLike) -> Fitted:
 
 
 def _require_kind(kind: str, path: Path) -> None:
-    others = {point.name: point for point in entry_points(group="sbml_hybrid.forecasters")}
-    if kind not in others:
-        raise unknown_name("installed forecaster", kind, others, f"this environment, and {path} needs it")
-    others[kind].load()
+    # A class `RandomForest` may be registered as "random-forest", as study files write it.
+    others = {_plain(point.name): point for point in entry_points(group="sbml_hybrid.forecasters")}
+    if _plain(kind) not in others:
+        names = [point.name for point in others.values()]
+        raise unknown_name("installed forecaster", kind, names, f"this environment, and {path} needs it")
+    others[_plain(kind)].load()
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
 
 
 def _check_measured(seen: xr.Dataset, cut: Windows) -> None:
