@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0; 2 after an error, which is said in one line; 130 when stopped from the keyboard.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's greetings are not what was asked for
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings are not what was asked for
     warnings.filterwarnings("ignore", message=".*tasks have been successfully executed")  # joblib's, on Ctrl-C
     arguments = _parser().parse_args(argv)
     from sbml_hybrid.errors import SbmlHybridError

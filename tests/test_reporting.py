@@ -52,7 +52,7 @@ def test_the_best_that_counts_is_trusted():
 
     assert headline == "Trust GRU"
     assert "miss the noise-free values by 20 % (10–30 %)" in sentences
-    assert "50 % (40–60 %) smaller than those of repeating the last measured value" in sentences
+    assert "Compared with repeating the last measured value, it saves 50 % (40–60 %) of the error" in sentences
     assert "Hybrid knows a mechanism: it misses by 10 % with the very equations" in sentences
     assert "30 % with a wrong mechanism" in sentences
 
@@ -70,7 +70,7 @@ def test_nobody_is_trusted_who_does_not_beat_the_last_value():
     headline, sentences, _ = words(("persistence", 0.2, {"skill": 0.0, "near_best": True}), ("GRU", 0.3, {}))
 
     assert headline == "None of the forecasters beats repeating the last measured value"
-    assert "smaller" not in sentences
+    assert "saves" not in sentences
     _, sentences, _ = words(("GRU", 0.3, {"skill_low": -0.1}), ("persistence", 0.31, {}))
     assert "not shown to be better than repeating the last measured value" in sentences
 

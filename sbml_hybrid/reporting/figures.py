@@ -20,7 +20,7 @@ from sbml_hybrid.data.dataset import time_dimension
 from sbml_hybrid.data.store import write_whole
 from sbml_hybrid.reporting.words import title
 
-_WIDTH, _HEIGHT = 4.6, 3.1  # inches: legible on a phone without zooming
+_NARROW, _WIDE, _HEIGHT = 4.2, 5.0, 3.1  # inches: legible on a phone without zooming
 _MOST = 4  # observables that get figures of their own
 
 
@@ -49,8 +49,8 @@ def write_figures(
     """Write every figure as SVG and as PNG, and return them by the section of the report that they belong to."""
     observables = data["observable"].values.tolist()[:_MOST]
 
-    def write(name: str, caption: str, draw: Callable, rows: int = 1) -> Figure:
-        return _write(folder, name, caption, draw, rows)
+    def write(name: str, caption: str, draw: Callable, width: float = _NARROW, rows: int = 1) -> Figure:
+        return _write(folder, name, caption, draw, width, rows)
 
     made: dict[str, list[Figure]] = {"forecasts": [], "data": [], "errors": []}
     chosen, forecasts = _examples(examples, scores, ranking, against)
@@ -76,21 +76,23 @@ def write_figures(
             "by_horizon",
             "How the error grows with the time looked ahead.",
             lambda axes: plots.by_horizon(shown, against=against, axes=axes),
+            _WIDE,
         ),
         write(
             "by_origin",
             "The error by the time at which the forecast was made.",
             lambda axes: plots.by_origin(shown, against=against, axes=axes),
+            _WIDE,
         ),
     ]
     made["ranking"] = [_save(folder, "ranking", "The ranking.", plots.ranking(ranking, against=against))]
     return made
 
 
-def _write(folder: Path, name: str, caption: str, draw: Callable, rows: int) -> Figure:
+def _write(folder: Path, name: str, caption: str, draw: Callable, width: float, rows: int) -> Figure:
     from matplotlib.figure import Figure as Canvas
 
-    canvas = Canvas(figsize=(_WIDTH, _HEIGHT if rows == 1 else 0.7 + 1.75 * rows), layout="constrained")
+    canvas = Canvas(figsize=(width, _HEIGHT if rows == 1 else 0.7 + 1.75 * rows), layout="constrained")
     axes = canvas.subplots(rows, 1, squeeze=False, sharex=True)[:, 0]
     drawn = draw(axes if rows > 1 else axes[0])
     legend = axes[0].get_legend()

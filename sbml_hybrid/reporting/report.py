@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +36,8 @@ class Story:
         The table of `benchmark`, with its costs in `attrs`.
     examples
         Where the forecasts are that the pictures show.
+    rivals
+        The forecasters by name; the first sentence of each one's docstring tells who they are.
     model, mechanism
         The model that made the data and the wrong one beside it, where there are any.
     made
@@ -46,6 +50,7 @@ class Story:
     data: xr.Dataset
     scores: pd.DataFrame
     examples: Examples
+    rivals: Mapping[str, Any] = field(default_factory=dict)
     model: Any = None
     mechanism: Any = None
     made: Mapping[str, str] = field(default_factory=dict)
@@ -80,6 +85,7 @@ def write_report(story: Story, path: str | Path) -> Path:
             ranking=_bars(ranking, story.scores, story.against),
             figures=figures,
             target="the noise-free values" if story.against == "truth" else "the measurements",
+            who={name: _first_sentence(rival) for name, rival in story.rivals.items()},
             models=_models(story),
             made=story.made,
             source=story.source,
@@ -102,6 +108,11 @@ def _environment():
 def _embedded(figure: Figure) -> str:
     """The picture as the address of an image; as an image, so that the ids inside two pictures cannot clash."""
     return "data:image/svg+xml;base64," + base64.b64encode(figure.path.read_bytes()).decode()
+
+
+def _first_sentence(rival: Any) -> str:
+    text = " ".join((inspect.getdoc(type(rival)) or "").split("\n\n")[0].split())
+    return re.split(r"(?<=[.:])\s", text)[0]
 
 
 def _facts(story: Story) -> list[str]:

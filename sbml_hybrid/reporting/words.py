@@ -109,7 +109,7 @@ def ranking_text(ranking: pd.DataFrame) -> str:
 def _headline(best: pd.Series) -> str:
     if best["forecaster"] in NAIVE:
         return f"None of the forecasters beats {PLAIN[best['forecaster']]}"
-    return f"Trust {title(best)}"
+    return f"Trust {best['forecaster']}" + (", even with a wrong mechanism" if best["mechanism"] == "wrong" else "")
 
 
 def _gain(best: pd.Series) -> str:
@@ -121,7 +121,7 @@ def _gain(best: pd.Series) -> str:
     if best["skill"] <= 0:
         return f"That is no better than {naive}."
     known = _bracketed(interval(best["skill_low"], best["skill_high"], "\u00a0%"))
-    return f"Its errors are {percent(best['skill'])}{known} smaller than those of {naive}."
+    return f"Compared with {naive}, it saves {percent(best['skill'])}{known} of the error that is not mere noise."
 
 
 def _floor(scores: pd.DataFrame) -> list[str]:

@@ -194,6 +194,7 @@ def _contest(kept: Folder, contest: Contest) -> Outcome:
             data=contest.data,
             scores=scores,
             examples=Examples(cells, succeeded(test), asked.lookback, asked.horizon),
+            rivals=contest.rivals,
             model=contest.model,
             mechanism=contest.mechanism,
             made=contest.made,
