@@ -156,9 +156,9 @@ def report(folder, own_times=False):
         data = data.drop_vars("time").rename(time="sample").assign_coords(time=(("trajectory", "sample"), times))
     train, test = split(data, 0.3, seed=0)
     scores = benchmark({"ridge": sh.Ridge()}, train, test, lookback=6, horizon=4, folder=folder / "cells")
-    story = Story(
-        "Decay <b>", data, scores, Examples(folder / "cells", test, 6, 4), model, None, {"Seed": "7"}, "x = '<script>'"
-    )
+    examples = Examples(folder / "cells", test, 6, 4)
+    about = {"rivals": {"ridge": sh.Ridge()}, "model": model, "made": {"Seed": "7"}, "source": "x = '<script>'"}
+    story = Story("Decay <b>", data, scores, examples, **about)
     return write_report(story, folder / "report.html").read_text(encoding="utf-8")
 
 
@@ -187,7 +187,14 @@ def test_tags_close_and_texts_of_the_user_are_escaped(page):
 
 
 def test_the_page_tells_the_answer_the_model_and_how_it_was_made(page):
-    for said in ("<strong>Trust ridge", "k*S", "Seed", "5.0\u00a0% measurement noise", "21 experiments to learn from"):
+    for said in (
+        "<strong>Trust ridge",
+        "k*S",
+        "Linear regression",
+        "Seed",
+        "5.0\u00a0% measurement noise",
+        "21 experiments to learn from",
+    ):
         assert said in page
     assert (
         page.index("<strong>Trust") < page.index("Who forecasts best") < page.index("k*S") < page.index("How this was")

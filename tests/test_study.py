@@ -67,6 +67,12 @@ def done(tmp_path_factory):
     return path, run_study(path, place / "out")
 
 
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    """Draw none but those of `done`: they take longer than all the rest."""
+    monkeypatch.setattr("sbml_hybrid.reporting.report.write_figures", lambda *arguments: {})
+
+
 @pytest.fixture
 def again(done, tmp_path):
     """Return a copy of the finished study's file and folder."""

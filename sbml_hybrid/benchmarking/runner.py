@@ -76,12 +76,12 @@ def benchmark(
     _check_pair(train, test)
     _check_length(test, lookback, horizon)
     task = Task(visible(train, known), visible(test, known), lookback, horizon)
-    entries = _entries(rivals, train, mechanism)
+    cells = cells_of(rivals, train.attrs.get("model_hash"), mechanism, seed)
     scoring = table.Scoring.of(train, test, lookback, horizon)
     told = any(not name.startswith("init(") for name in known)
 
     frames, about, costs = [], [], {}
-    for cell in _progress([Cell(name, config, label, child_seed(seed, name)) for name, config, label in entries]):
+    for cell in _progress(cells):
         result = cell.run(task, folder)
         costs[cell.title] = result.costs
         frames.append(scoring.frame(result.forecast))
@@ -153,10 +153,22 @@ def _check_length(test: xr.Dataset, lookback: int, horizon: int) -> None:
         )
 
 
-def _entries(rivals: Mapping, train: xr.Dataset, mechanism) -> list[tuple[str, object, str]]:
-    """Name, configuration and label of the mechanism, for each row of the ranking."""
+def cells_of(rivals: Mapping[str, object], true: str | None, mechanism: object | None, seed: int) -> list[Cell]:
+    """Return the rows of the ranking to be: every rival, the naive ones, and those with a mechanism twice.
+
+    Parameters
+    ----------
+    rivals, mechanism, seed
+        As for `benchmark`.
+    true
+        Content hash of the model that made the data; None if the data does not say.
+
+    Raises
+    ------
+    ValueError, DataError
+        If a rival is no forecaster, or the mechanism is not another one than the rival's.
+    """
     rivals = _with_naive(rivals)
-    true = train.attrs.get("model_hash")
     if mechanism is not None and true is None:
         raise DataError(
             "mechanism= sets a wrong mechanism beside the true one, but this data does not say which model made it. "
@@ -164,18 +176,19 @@ def _entries(rivals: Mapping, train: xr.Dataset, mechanism) -> list[tuple[str, o
         )
     if mechanism is not None and mechanism.hash == true:
         raise DataError("mechanism= is the very model that made the data; give a simplified or otherwise wrong one.")
-    entries = []
+    cells = []
     for name, rival in rivals.items():
+        own = child_seed(seed, name)
         model = getattr(rival, "model", None)
         if model is None:
-            entries.append((name, rival, "none"))
+            cells.append(Cell(name, rival, "none", own))
             continue
-        entries.append((name, rival, _label(model, true)))
+        cells.append(Cell(name, rival, _label(model, true), own))
         if mechanism is not None and model.hash != mechanism.hash:
             if model.hash != true:
                 raise DataError(f"{name!r} has a wrong mechanism already, and mechanism= is another. Give one of them.")
-            entries.append((name, dataclasses.replace(rival, model=mechanism), _label(mechanism, true)))
-    return entries
+            cells.append(Cell(name, dataclasses.replace(rival, model=mechanism), _label(mechanism, true), own))
+    return cells
 
 
 def _label(model, true: str | None) -> str:

@@ -2,45 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from sbml_hybrid.study.file import Benchmark
-
-# Seconds to get going, and seconds for each thousand windows learned from.
+# Seconds to get going, seconds for each thousand windows learned from, and how many thousands count: networks look at a
+# limited number of batches in each pass.
 _COSTS = {
-    "Persistence": (0.1, 0.0),
-    "SeriesMean": (0.1, 0.0),
-    "Ridge": (0.3, 0.1),
-    "RandomForest": (1.0, 1.0),
-    "MLP": (8.0, 2.0),
-    "GRU": (15.0, 5.0),
-    "Residual": (20.0, 6.0),
+    "Persistence": (0.1, 0.0, 0),
+    "SeriesMean": (0.1, 0.0, 0),
+    "Ridge": (1.0, 0.3, 1000),
+    "RandomForest": (1.0, 2.5, 1000),
+    "MLP": (5.0, 1.5, 15),
+    "GRU": (6.0, 3.0, 15),
+    "Residual": (12.0, 3.0, 15),
 }
-_UNKNOWN = (10.0, 2.0)
-_REPORT = 8.0
+_UNKNOWN = (10.0, 2.0, 1000)
+REPORT = 8.0
 
 
-def seconds_to_benchmark(
-    rivals: Mapping[str, Any], with_mechanism: bool, n_train: int, points: int, asked: Benchmark
-) -> float:
-    """Return a rough number of seconds for learning, forecasting and the report.
+def seconds_to_learn(rivals: Iterable[Any], n_train: int, points: int, lookback: int, horizon: int) -> float:
+    """Return a rough number of seconds for learning and forecasting.
 
     Parameters
     ----------
     rivals
-        Forecasters by name.
-    with_mechanism
-        Whether those that know equations take part twice.
+        Forecasters, each as often as it takes part.
     n_train, points
         Series to learn from, and time points of each.
-    asked
-        Lookback and horizon.
+    lookback, horizon
+        How many time points they see, and how many they forecast.
     """
-    windows = n_train * max(points - asked.lookback - asked.horizon + 1, 1) / 1000
-    total = _REPORT
-    for rival in rivals.values():
-        start, each = _COSTS.get(type(rival).__name__, _UNKNOWN)
-        times = 2 if with_mechanism and getattr(rival, "model", None) is not None else 1
-        total += times * (start + each * windows)
+    windows = n_train * max(points - lookback - horizon + 1, 1) / 1000
+    total = 0.0
+    for rival in rivals:
+        start, each, most = _COSTS.get(type(rival).__name__, _UNKNOWN)
+        total += start + each * min(windows, most)
     return total

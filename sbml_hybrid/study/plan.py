@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from sbml_hybrid.benchmarking.cells import Cell
+from sbml_hybrid.benchmarking.runner import cells_of
 from sbml_hybrid.errors import StudyError, unknown_name
 from sbml_hybrid.measurement.assay import measure, readout
 from sbml_hybrid.measurement.noise import kind_of
@@ -28,7 +30,8 @@ _TRIAL = 6  # draws that are simulated to see how long the rest will take
 class Plan:
     """A study with its models loaded, its draws made and its forecasters configured.
 
-    `seconds_to_simulate` is a guess from a few draws; `left_out` says why parameters do not vary.
+    `left_out` says why parameters do not vary; `cells` are the rows of the ranking to be; `seconds_to_simulate` is a
+    guess from a few draws.
     """
 
     study: Study
@@ -39,7 +42,13 @@ class Plan:
     left_out: Mapping[str, str]
     noise: Any
     rivals: Mapping[str, Any]
+    cells: list[Cell]
     seconds_to_simulate: float
+
+    @property
+    def points(self) -> int:
+        """How many time points are measured."""
+        return len(self.times if self.study.measure.schedule is None else self.study.measure.schedule)
 
     def simulate(self, store) -> xr.Dataset:
         """Simulate all draws, or go on where an interrupted run stopped."""
@@ -72,10 +81,11 @@ def make_plan(study: Study) -> Plan:
         if name not in draws.columns:
             raise unknown_name("varied quantity", name, draws.columns, f"{study.path}, known")
     rivals = rivals_from_tables(study.benchmark.rivals, model, f"[benchmark.rivals] of {study.path}")
+    cells = cells_of(rivals, model.hash, mechanism, study.benchmark.seed)
+    noise = noise_from_text(study.measure.noise)
     seconds, trial = _timed(model, draws, times)
-    plan = Plan(
-        study, model, mechanism, times, draws, priors.left_out, noise_from_text(study.measure.noise), rivals, seconds
-    )
+    left_out = {name: reason for name, reason in priors.left_out.items() if name not in own}
+    plan = Plan(study, model, mechanism, times, draws, left_out, noise, rivals, cells, seconds)
     _try(plan, trial)
     return plan
 
@@ -102,8 +112,8 @@ def _timed(model: Any, draws: pd.DataFrame, times: np.ndarray) -> tuple[float, x
 
 def _try(plan: Plan, trial: xr.Dataset) -> None:
     study = plan.study
-    measured = plan.measure(trial)
-    points, asked = measured.sizes["time"], study.benchmark
+    plan.measure(trial)
+    points, asked = plan.points, study.benchmark
     if asked.lookback + asked.horizon > points:
         raise StudyError(
             f"lookback {asked.lookback} + horizon {asked.horizon} = {asked.lookback + asked.horizon} time points, but "

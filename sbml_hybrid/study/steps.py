@@ -25,7 +25,7 @@ from sbml_hybrid.data.store import save
 from sbml_hybrid.reporting.figures import Examples
 from sbml_hybrid.reporting.report import Story, write_report
 from sbml_hybrid.reporting.words import duration
-from sbml_hybrid.study.estimate import seconds_to_benchmark
+from sbml_hybrid.study.estimate import REPORT, seconds_to_learn
 from sbml_hybrid.study.file import Benchmark, Split, read_study
 from sbml_hybrid.study.folder import Folder
 from sbml_hybrid.study.plan import Plan, make_plan
@@ -83,11 +83,11 @@ def run_study(path: str | Path, folder: str | Path | None = None) -> Outcome:
     place = Path("runs") / study.name if folder is None else Path(folder)
     kept = Folder.claim(place, study.name, study.path, fingerprint(study.text))
     with _logged(kept.path / "log.txt"):
-        _announce(plan)
         kept.write("study.toml", study.text.encode())
         made_by = (plan.model.hash, study.simulate, environment())
-        truth = _truth(kept, plan, fingerprint("truth", *made_by))
-        data = _data(kept, plan, truth, fingerprint("data", *made_by, study.measure))
+        truth_mark, data_mark = fingerprint("truth", *made_by), fingerprint("data", *made_by, study.measure)
+        _announce(kept, plan, truth_mark, data_mark)
+        data = _data(kept, plan, _truth(kept, plan, truth_mark), data_mark)
         contest = Contest(
             study.title,
             data,
@@ -217,18 +217,22 @@ def _write_tables(kept: Folder, scores: pd.DataFrame) -> None:
     kept.write("costs.csv", costs.to_csv().encode())
 
 
-def _announce(plan: Plan) -> None:
-    study = plan.study
-    seconds = plan.seconds_to_simulate / study.jobs
+def _announce(kept: Folder, plan: Plan, truth_mark: str, data_mark: str) -> None:
+    study, asked = plan.study, plan.study.benchmark
+    seconds = REPORT if kept.done("truth", truth_mark) else REPORT + plan.seconds_to_simulate / study.jobs
+    cells, ready = plan.cells, kept.done("data", data_mark)
+    left = [cell for cell in cells if not (ready and (kept.path / "cells" / cell.file).is_file())]
     n_train = round(len(plan.draws) * (1 - study.split.test))
-    seconds += seconds_to_benchmark(plan.rivals, plan.mechanism is not None, n_train, len(plan.times), study.benchmark)
+    seconds += seconds_to_learn([cell.forecaster for cell in left], n_train, plan.points, asked.lookback, asked.horizon)
+    said = f"{len(cells) - len(left)} of them are done already. " if len(left) < len(cells) else ""
     log.info(
-        "%s: %d draws of %s, %d time points, %d forecasters. This takes about %s.",
+        "%s: %d draws of %s, %d time points, %d forecasters to rank. %sThis takes about %s.",
         study.name,
         len(plan.draws),
         plan.model.source,
-        len(plan.times),
-        len(plan.rivals),
+        plan.points,
+        len(cells),
+        said,
         duration(seconds),
     )
 
@@ -244,6 +248,7 @@ def _how(plan: Plan, data: xr.Dataset) -> dict[str, str]:
     made |= {
         "Draws": f"{asked.draws}, {asked.design} design, seed {asked.seed}: {len(plan.draws.columns)} quantities vary, "
         f"log-uniformly within {asked.fold:g}-fold of the model's values unless the study says otherwise",
+        "Held fixed": "; ".join(f"{name}: {reason}" for name, reason in plan.left_out.items()),
         "Times": f"{len(plan.times)} points, {plan.times[0]:g} to {plan.times[-1]:g} {model.time_unit}".rstrip(),
         "Solver": f"CVODE through libroadrunner, tolerances {tolerances['relative']:g} relative and "
         f"{tolerances['absolute']:g} absolute, scaled to each state",
