@@ -59,17 +59,18 @@ class Ridge(Forecaster):
             features = _features(summary, rotation, owner == channel)
             return _Sums.of(_moving(features, elapsed), ahead, target[..., channel], folds)
 
-        channels = range(len(past.channels))
-        penalties = {}
-        for channel in np.unique(np.linspace(0, channels[-1], min(_TRIED, len(channels))).round().astype(int)):
-            penalties[channel] = sums(channel, folds).best_penalty(counts)
-        usual = float(np.exp(np.mean(np.log(list(penalties.values())))))
-        log.debug("ridge: penalties %s", {past.channels[c]: p for c, p in penalties.items()})
-        weights = []
-        for channel in channels:
+        count, weights, penalties = len(past.channels), {}, []
+        for channel in np.unique(np.linspace(0, count - 1, min(_TRIED, count)).round().astype(int)):
+            tried = sums(channel, folds)
+            penalties.append(tried.best_penalty(counts))
+            weights[channel] = tried.solve(penalties[-1] * tried.smooth(counts))
+        log.debug("ridge: penalties %s for channels %s", penalties, list(weights))
+        usual = float(np.exp(np.mean(np.log(penalties))))
+        for channel in set(range(count)) - set(weights):
             whole = sums(channel, np.zeros_like(folds))
-            weights.append(whole.solve(penalties.get(channel, usual) * whole.smooth(counts)).reshape(counts[1], -1))
-        return MovingWeights(preparation, rotation, counts, tuple(weights))
+            weights[channel] = whole.solve(usual * whole.smooth(counts))
+        curves = tuple(weights[channel].reshape(counts[1], -1) for channel in range(count))
+        return MovingWeights(preparation, rotation, counts, curves)
 
 
 @dataclass(frozen=True, eq=False)

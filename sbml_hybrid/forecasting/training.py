@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-import keras
 import numpy as np
+
+from sbml_hybrid.forecasting.engine import keras
 
 log = logging.getLogger("sbml_hybrid")
 
@@ -133,19 +134,6 @@ class Batches(keras.utils.PyDataset):
         """Shuffle."""
         if self.rng is not None:
             self.order = self.rng.permutation(len(self.examples))
-
-
-def prepare_device() -> None:
-    """Let TensorFlow take a GPU's memory as it needs it, rather than all at once."""
-    if keras.backend.backend() != "tensorflow":
-        return
-    import tensorflow
-
-    for gpu in tensorflow.config.list_physical_devices("GPU"):
-        try:
-            tensorflow.config.experimental.set_memory_growth(gpu, True)
-        except RuntimeError:
-            log.debug("%s is in use already; its memory is as the user has set it", gpu.name)
 
 
 def device() -> str:

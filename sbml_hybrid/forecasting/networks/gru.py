@@ -18,7 +18,7 @@ class GRU(Network):
 
     def encode(self, steps: Any, seeds: Iterator[int]) -> Any:
         """Return the state after the last point (batch, unit)."""
-        import keras
+        from sbml_hybrid.forecasting.engine import keras
 
         return keras.layers.GRU(
             self.units,

@@ -18,6 +18,6 @@ class MLP(Network):
 
     def encode(self, steps: Any, seeds: Iterator[int]) -> Any:
         """Return one dense layer over all points (batch, unit)."""
-        import keras
+        from sbml_hybrid.forecasting.engine import keras
 
         return dense(self.units, seeds, "swish")(keras.layers.Flatten(dtype="float32")(steps))

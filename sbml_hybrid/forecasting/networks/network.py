@@ -16,8 +16,7 @@ from sbml_hybrid.forecasting.preparation import Preparation, cosines
 from sbml_hybrid.forecasting.scaling import check_scale
 
 if TYPE_CHECKING:
-    import keras
-
+    from sbml_hybrid.forecasting.engine import keras
     from sbml_hybrid.forecasting.training import Examples
 
 # What lies further out than this, in standard deviations, is shown as if it lay there.
@@ -153,9 +152,8 @@ def bounded(x: np.ndarray) -> np.ndarray:
 
 def trained(network: Network, examples: Examples, seed: int, label: str) -> Weights:
     """Train a new network, which starts with the answer 0 everywhere."""
-    from sbml_hybrid.forecasting.training import Schedule, prepare_device, train
+    from sbml_hybrid.forecasting.training import Schedule, train
 
-    prepare_device()
     shapes = {name: x.shape[1:] for name, x in examples.inputs.items()}
     shapes["queries"] = (None, *shapes["queries"][1:])
     channels = examples.target.shape[2]
@@ -170,7 +168,7 @@ def trained(network: Network, examples: Examples, seed: int, label: str) -> Weig
 
 def assembled(network: Network, shapes: dict[str, tuple[int | None, ...]], channels: int, seed: int) -> keras.Model:
     """Return a new Keras model: inputs by name -> answer (batch, horizon, channel), at first 0."""
-    import keras
+    from sbml_hybrid.forecasting.engine import keras
 
     seeds = _seeds(seed)
     steps, context, queries = (keras.Input(shapes[name], name=name, dtype="float32") for name in _INPUTS)
@@ -189,7 +187,7 @@ _INPUTS = ("steps", "context", "queries")
 
 def dense(units: int, seeds: Iterator[int], activation: str | None = None) -> keras.layers.Layer:
     """Return a dense layer whose weights start from the next seed."""
-    import keras
+    from sbml_hybrid.forecasting.engine import keras
 
     start = keras.initializers.GlorotUniform(seed=next(seeds))
     return keras.layers.Dense(units, activation, kernel_initializer=start, dtype="float32")
