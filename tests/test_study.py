@@ -11,7 +11,7 @@ from sbml_hybrid.errors import SourceNotFound, StudyError, UnknownName
 from sbml_hybrid.study import folder as folders
 from sbml_hybrid.study import read_study, run_study
 from sbml_hybrid.study.plan import noise_from_text
-from sbml_hybrid.study.rivals import rival, rivals_from_names
+from sbml_hybrid.study.rivals import rival, rivals_from_names, rivals_from_tables
 
 MODEL = """
 model cascade
@@ -303,6 +303,14 @@ def test_the_studies_of_the_repository_can_be_read(root):
 def test_noise_is_read_from_text():
     assert noise_from_text("lognormal:0.1") == sh.noise.Lognormal(cv=0.1)
     assert noise_from_text("normal: 2") == sh.noise.Normal(sd=2.0)
+
+
+def test_forecasters_use_as_many_processes_as_the_study_says():
+    tables = {"random forest": {}, "small": {"kind": "random forest", "jobs": 1}, "ridge": {}}
+
+    rivals = rivals_from_tables(tables, None, "here", jobs=2)
+
+    assert [rivals["random forest"].jobs, rivals["small"].jobs] == [2, 1]
 
 
 def test_rivals_are_named_as_people_write_them():

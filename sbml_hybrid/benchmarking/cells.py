@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import logging
@@ -73,7 +74,8 @@ class Cell:
         if folder is None:
             return self._compute(task)
         path = Path(folder) / self.file
-        mark = fingerprint(self, task.fingerprint)
+        alike = dataclasses.replace(self.forecaster, jobs=1) if hasattr(self.forecaster, "jobs") else self.forecaster
+        mark = fingerprint(dataclasses.replace(self, forecaster=alike), task.fingerprint)
         kept = read(path, mark)
         if kept is not None:
             log.info("%s: kept from before", self.title)

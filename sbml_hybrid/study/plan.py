@@ -80,7 +80,8 @@ def make_plan(study: Study) -> Plan:
     for name in study.benchmark.known:
         if name not in draws.columns:
             raise unknown_name("varied quantity", name, draws.columns, f"{study.path}, known")
-    rivals = rivals_from_tables(study.benchmark.rivals, model, f"[benchmark.rivals] of {study.path}")
+    place = f"[benchmark.rivals] of {study.path}"
+    rivals = rivals_from_tables(study.benchmark.rivals, model, place, study.jobs)
     cells = cells_of(rivals, model.hash, mechanism, study.benchmark.seed)
     noise = noise_from_text(study.measure.noise)
     seconds, trial = _timed(model, draws, times)

@@ -29,8 +29,11 @@ def rivals_from_names(names: str, model: Any = None) -> dict[str, Any]:
     return {display_name(name): rival(name, {}, model, "the list of rivals") for name in asked}
 
 
-def rivals_from_tables(tables: Mapping[str, Mapping], model: Any, place: str) -> dict[str, Any]:
-    """Return the forecasters of ``[benchmark.rivals]``: settings by name, with ``kind`` where the name is another."""
+def rivals_from_tables(tables: Mapping[str, Mapping], model: Any, place: str, jobs: int = 1) -> dict[str, Any]:
+    """Return the forecasters of ``[benchmark.rivals]``: settings by name, with ``kind`` where the name is another.
+
+    `jobs` is how many processes those may use that can, unless they say it themselves.
+    """
     if not tables:
         raise StudyError(f"{place} names no rival. Add one, such as: ridge = {{}}.")
     made = {}
@@ -38,7 +41,9 @@ def rivals_from_tables(tables: Mapping[str, Mapping], model: Any, place: str) ->
         settings = dict(settings)
         kind = settings.pop("kind", name)
         shown = display_name(kind) if "kind" not in tables[name] else name
-        made[shown] = rival(kind, settings, model, f"{place}, {name!r}")
+        one = rival(kind, settings, model, f"{place}, {name!r}")
+        shared = hasattr(one, "jobs") and "jobs" not in settings
+        made[shown] = dataclasses.replace(one, jobs=jobs) if shared else one
     return made
 
 

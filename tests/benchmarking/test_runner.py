@@ -90,6 +90,11 @@ class Knowing(Stub):
     model: Model = Model("made it")
 
 
+@dataclass(frozen=True)
+class Workers(Stub):
+    jobs: int = 1
+
+
 def chosen(scores, forecaster, metric, against="truth"):
     rows = (scores["forecaster"] == forecaster) & (scores["metric"] == metric) & (scores["against"] == against)
     return scores[rows]
@@ -310,6 +315,10 @@ def test_a_second_run_computes_only_what_changed(pair, tmp_path, caplog):
     assert (len(a.fits), len(b.fits)) == (0, 1)
     pd.testing.assert_frame_equal(chosen(first, "a", "mae"), chosen(second, "a", "mae"))
     assert "a: kept from before" in caplog.text
+    parallel = Workers(jobs=1), Workers(jobs=2)
+    for rival in parallel:
+        benchmark({"w": rival}, *pair, **LENGTHS, folder=tmp_path)
+    assert [len(rival.fits) for rival in parallel] == [1, 0]
     for change in ({"seed": 1}, {"lookback": 5}):
         again = Stub(1.0)
         benchmark({"a": again}, *pair, **(LENGTHS | change), folder=tmp_path)
