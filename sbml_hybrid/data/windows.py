@@ -69,7 +69,7 @@ def origins(n_times: int, lookback: int, horizon: int) -> np.ndarray:
     return np.arange(lookback - 1, n_times - horizon, horizon)
 
 
-def windows(data: xr.Dataset, lookback: int, horizon: int, stride: int = 1) -> Windows:
+def windows(data: xr.Dataset, lookback: int, horizon: int, stride: int = 1, at_most: int | None = None) -> Windows:
     """Cut every series of a dataset, at every `stride`-th origin, into history and what came next.
 
     Parameters
@@ -80,6 +80,8 @@ def windows(data: xr.Dataset, lookback: int, horizon: int, stride: int = 1) -> W
         Points of history, and points to forecast.
     stride
         Points from one origin to the next.
+    at_most
+        Where there would be more windows than this, the stride is widened by a whole factor.
 
     Raises
     ------
@@ -97,6 +99,8 @@ def windows(data: xr.Dataset, lookback: int, horizon: int, stride: int = 1) -> W
         )
     series = _series(data)
     last = np.arange(lookback - 1, points - horizon, stride)
+    if at_most is not None:
+        last = last[:: -(-len(last) // max(1, at_most // len(series["values"])))]
     row, at = (index.ravel() for index in np.meshgrid(np.arange(len(series["values"])), last, indexing="ij"))
     # A series of its own times may be shorter than the longest one: NaN where it has ended.
     whole = ~np.isnan(series["times"][row, at + horizon])

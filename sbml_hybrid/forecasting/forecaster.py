@@ -43,7 +43,7 @@ class Lesson:
     data
         The training data, stripped of truth and parameters.
     windows
-        It, cut into history and what came next, at every origin.
+        It, cut into history and what came next: at every origin, or at every second, third... of very many.
     nonnegative
         Which channels cannot be negative (channel,).
     spacing
@@ -109,7 +109,7 @@ class Forecaster:
         if not isinstance(seed, Integral) or seed < 0:
             raise ValueError(f"seed must be a whole number, zero or more, got {seed!r}.")
         seen = visible(succeeded(train))
-        cut = windows(seen, lookback, horizon)
+        cut = windows(seen, lookback, horizon, at_most=_MOST_WINDOWS)
         _check_measured(seen, cut)
         steps = np.diff(seen["time"].values, axis=-1)
         lesson = Lesson(seen, cut, _nonnegative(seen), float(np.nanmedian(steps)), int(seed))
@@ -231,6 +231,8 @@ class Fitted:
         return path
 
 
+# More of them add nothing: neighbouring windows are nearly alike.
+_MOST_WINDOWS = 60_000
 _CARD, _CONTENT = "forecaster.json", "fitted.pkl"
 
 

@@ -246,6 +246,8 @@ class RandomForest(Forecaster):
         for channel in range(len(past.channels)):
             answer = target[..., channel].ravel()
             measured = np.isfinite(answer)
+            if not measured.any():  # only ever measured before the first origin: the mean is all there is to learn
+                answer, measured = np.zeros_like(answer), ~measured
             forest = RandomForestRegressor(
                 self.trees,
                 min_samples_leaf=3,

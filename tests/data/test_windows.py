@@ -62,6 +62,18 @@ def test_each_window_is_what_the_dataset_holds_at_its_labels(lookback, horizon, 
         assert cut.draw[i] == data["draw"].sel(trajectory=cut.trajectory[i])
 
 
+@given(at_most=st.integers(1, 40))
+def test_too_many_windows_are_thinned_evenly(at_most):
+    data = dataset()
+
+    cut = windows(data, 4, 3, at_most=at_most)
+
+    assert len(cut) <= max(at_most, 3)
+    assert set(cut.trajectory) == set(data["trajectory"].values)
+    assert len(set(np.diff(cut.origin[cut.trajectory == "plate 1"]))) <= 1
+    assert len(cut) == 18 or at_most < 18
+
+
 def test_the_order_of_dimensions_does_not_matter():
     data = dataset(replicates=2)
 

@@ -182,6 +182,15 @@ def test_what_can_be_negative_is_not_clipped(train, history, sizes):
     assert (forecast < 0).any()
 
 
+@pytest.mark.parametrize("one", ["Ridge", "RandomForest", "MLP"])
+def test_an_observable_measured_at_the_start_only_is_forecast_all_the_same(one, small, train, history, sizes):
+    sparse = train.assign(measured=train["measured"].where((train["observable"] != "B") | (train["time"] < 2)))
+
+    forecast = small[one].fit(sparse, **sizes).predict(history)["forecast"]
+
+    assert np.isfinite(forecast).all()
+
+
 def test_a_failed_trajectory_teaches_nothing(train, history, sizes):
     status = np.zeros(train.sizes["trajectory"], np.int8)
     status[:3] = 1
