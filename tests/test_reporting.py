@@ -113,11 +113,11 @@ def test_the_table_for_the_terminal_numbers_only_what_counts():
         "-",
         "hybrid with the true equations",
         "10 %",
-        "10–30",
+        "10-30",
         "50 %",
         "does not count",
     ]
-    assert re.split(r"  +", lines[2]) == ["1", "GRU", "20 %", "10–30", "50 %", "*"]
+    assert re.split(r"  +", lines[2]) == ["1", "GRU", "20 %", "10-30", "50 %", "*"]
 
 
 class Page(html.parser.HTMLParser):

@@ -102,8 +102,9 @@ def ranking_text(ranking: pd.DataFrame) -> str:
             cell.ljust(width) if number in (1, 5) else cell.rjust(width)
             for number, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        lines.append("  ".join(cells).rstrip().replace("\u00a0", " "))
-    return "\n".join(lines)
+        lines.append("  ".join(cells).rstrip())
+    # Plain characters: not every terminal has the others.
+    return "\n".join(lines).replace("\u00a0", " ").replace("–", "-").replace("−", "-")
 
 
 def _headline(best: pd.Series) -> str:
