@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import sbml_hybrid as sh
-from sbml_hybrid.errors import SourceNotFound, StudyError, UnknownName
+from sbml_hybrid.errors import DataError, SourceNotFound, StudyError, UnknownName
 from sbml_hybrid.study import folder as folders
 from sbml_hybrid.study import read_study, run_study
 from sbml_hybrid.study.plan import noise_from_text
@@ -266,6 +266,8 @@ def test_results_go_under_runs_by_default_and_a_moved_study_may_go_on(done, tmp_
         ("keep = 0.7", 'noise = "poison:1"', UnknownName, "poison"),
         ("end = 20", "", StudyError, r"\[simulate\] in .* needs either end \(and points\) or times"),
         ("end = 20", "end = 0", StudyError, "end must be above 0"),
+        ("keep = 0.7", "[split]\ntest = 0", ValueError, "test must lie between 0 and 1, got 0"),
+        ("keep = 0.7", "[split]\ntest = 0.01", DataError, "test=0.01 of 30 draws leaves none to test on"),
         ("horizon = 4", "", StudyError, r"\[benchmark\] in .* lacks 'horizon'"),
         ("horizon = 4", "horizon = 40", StudyError, r"lookback 6 \+ horizon 40 = 46 time points, but .* at 21"),
         ('model = "cascade.ant"', "", StudyError, "names no model"),

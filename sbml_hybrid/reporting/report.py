@@ -112,7 +112,7 @@ def _embedded(figure: Figure) -> str:
 
 def _first_sentence(rival: Any) -> str:
     text = " ".join((inspect.getdoc(type(rival)) or "").split("\n\n")[0].split())
-    return re.split(r"(?<=[.:])\s", text)[0]
+    return re.split(r"(?<=\.)\s", text)[0]
 
 
 def _facts(story: Story) -> list[str]:

@@ -13,6 +13,7 @@ import xarray as xr
 
 from sbml_hybrid.benchmarking.cells import Cell
 from sbml_hybrid.benchmarking.runner import cells_of
+from sbml_hybrid.data.dataset import split
 from sbml_hybrid.errors import StudyError, unknown_name
 from sbml_hybrid.measurement.assay import measure, readout
 from sbml_hybrid.measurement.noise import kind_of
@@ -120,6 +121,10 @@ def _try(plan: Plan, trial: xr.Dataset) -> None:
             f"lookback {asked.lookback} + horizon {asked.horizon} = {asked.lookback + asked.horizon} time points, but "
             f"{study.path} measures at {points}. Shorten one, or simulate longer."
         )
+    labels = plan.draws.index.values
+    many = trial.isel(trajectory=np.zeros(len(labels), int), time=[0])
+    many = many.assign_coords(trajectory=labels, draw=("trajectory", labels))
+    split(many, study.split.test, seed=study.split.seed)  # whether a side would be empty
     if plan.mechanism is not None:
         path = simulate(plan.mechanism, times=plan.times)
         readout(path, study.measure.observables or list(trial["species"].values))
