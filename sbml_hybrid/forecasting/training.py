@@ -14,6 +14,7 @@ log = logging.getLogger("sbml_hybrid")
 # Neighbouring windows are nearly the same: with many, an epoch need not look at all of them.
 _STEPS_OF_AN_EPOCH = (24, 60)
 _SMALLEST_BATCH = 16
+_CHECKED_AT_ONCE = 4096
 _HELD_OUT = 0.15
 _FEWEST_DRAWS = 4
 _PLATEAU, _COOLING = 3, 0.4
@@ -78,7 +79,7 @@ def train(network: keras.Model, examples: Examples, schedule: Schedule, seed: in
     held_out = _held_out(examples.draw, rng)
     learned_from = examples[~held_out]
     batches = Batches(learned_from, _batch_size(len(learned_from), schedule.batch), rng)
-    checks = Batches(examples[held_out], 1024) if held_out.any() else None
+    checks = Batches(examples[held_out], _CHECKED_AT_ONCE) if held_out.any() else None
     watched = "val_loss" if checks else "loss"
     network.compile(
         optimizer=keras.optimizers.AdamW(schedule.rate, weight_decay=schedule.decay, clipnorm=1.0),
@@ -112,18 +113,32 @@ def masked_square_error(target, answer):
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of equal size, in a new order every epoch if there is an `rng`, else all in order."""
+    """Batches of one size, in a new order every epoch if there is an `rng`, else in order.
+
+    One size, because a step is compiled for each: the few windows that fill no batch are left out, in training other
+    ones every epoch.
+
+    Parameters
+    ----------
+    examples
+        What to cut into batches.
+    size
+        Windows a batch, at most.
+    rng
+        What shuffles.
+    """
 
     def __init__(self, examples: Examples, size: int, rng: np.random.Generator | None = None) -> None:
         super().__init__()
-        self.examples, self.size, self.rng = examples, size, rng
+        count = -(-len(examples) // size) if rng is None else max(len(examples) // size, 1)
+        self.examples, self.rng = examples, rng
+        self.count = count if rng is None else min(count, _STEPS_OF_AN_EPOCH[1])
+        self.size = min(size, len(examples) // count)
         self.order = np.arange(len(examples))
         self.on_epoch_end()
 
     def __len__(self) -> int:
-        if self.rng is None:
-            return -(-len(self.examples) // self.size)
-        return min(max(len(self.examples) // self.size, 1), _STEPS_OF_AN_EPOCH[1])
+        return self.count
 
     def __getitem__(self, at: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Return inputs and target of one batch."""

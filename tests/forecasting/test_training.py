@@ -73,12 +73,15 @@ def test_batches_are_of_one_size_and_repeat_nothing_within_an_epoch():
     assert (seen != np.concatenate([x["x"] for x, _ in second])).any()
 
 
-def test_checks_cover_every_window_in_order():
-    part = examples(n=100)
+@pytest.mark.parametrize(("windows", "sizes"), [(100, [100]), (101, [50, 50]), (230, [76, 76, 76])])
+def test_checks_are_in_order_and_of_one_size(windows, sizes):
+    part = examples(n=windows)
 
-    batches = Batches(part, 32)
+    batches = Batches(part, 100)
 
-    np.testing.assert_array_equal(np.concatenate([batches[i][0]["x"] for i in range(len(batches))]), part.inputs["x"])
+    cut = [batches[i][0]["x"] for i in range(len(batches))]
+    assert [len(x) for x in cut] == sizes
+    np.testing.assert_array_equal(np.concatenate(cut), part.inputs["x"][: sum(sizes)])
 
 
 def test_training_learns_from_what_was_measured():
