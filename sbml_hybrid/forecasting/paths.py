@@ -170,9 +170,9 @@ class LibraryPath:
         errors = np.zeros(len(rivals))
         for rows in _by_series(judged):
             some = judged[rows]
-            likelihood = self._log_likelihood(some)
+            likelihood, asked = self._log_likelihood(some), self._asked(some.query_times)
             for i, rival in enumerate(rivals):
-                ahead, _ = rival._moments(likelihood, some.query_times)
+                ahead, _ = rival._moments(likelihood, *asked)
                 errors[i] += np.nansum(((ahead - some.target) / spread) ** 2)
         best = rivals[int(np.argmin(errors))]
         log.info("%s: the likelihood counts with the power %g", self.mechanism.model.id, best.power)
@@ -180,7 +180,8 @@ class LibraryPath:
 
     def _along(self, past: Windows) -> Path:
         likelihood = self._log_likelihood(past)
-        return Path(*self._moments(likelihood, past.times), *self._moments(likelihood, past.query_times))
+        seen, ahead = self._asked(past.times), self._asked(past.query_times)
+        return Path(*self._moments(likelihood, *seen), *self._moments(likelihood, *ahead))
 
     def _log_likelihood(self, past: Windows) -> np.ndarray:
         """Of each history under each draw (window, draw)."""
@@ -203,15 +204,18 @@ class LibraryPath:
             total -= 0.5 * ((given - drawn) / (_NEAR * max(drawn.std(), np.finfo(float).tiny))) ** 2
         return total
 
-    def _moments(self, likelihood: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _asked(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What each draw gives at the distinct ones of some times, and which one each is."""
+        distinct, which = np.unique(times, return_inverse=True)
+        return self._at(distinct), which.reshape(times.shape)
+
+    def _moments(self, likelihood: np.ndarray, curves: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Weighted mean and standard deviation at the times of each window (window, time, channel)."""
         weights = posterior_weights(likelihood, self.power)
-        distinct, which = np.unique(times, return_inverse=True)
-        curves = self._at(distinct)
         flat = curves.reshape(len(curves), -1)
-        mean = (weights @ flat).reshape(len(times), *curves.shape[1:])
+        mean = (weights @ flat).reshape(len(weights), *curves.shape[1:])
         square = (weights @ flat**2).reshape(mean.shape)
-        rows, which = np.arange(len(times))[:, None], which.reshape(times.shape)
+        rows = np.arange(len(weights))[:, None]
         mean, square = mean[rows, which], square[rows, which]
         return mean, np.sqrt(np.maximum(square - mean**2, 0.0))
 
