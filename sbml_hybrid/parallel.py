@@ -1,4 +1,4 @@
-"""One ordered map over joblib, with progress: the only doorway to joblib."""
+"""One ordered map over joblib, with progress, and how many threads serve it: the only doorway to joblib."""
 
 from __future__ import annotations
 
@@ -55,9 +55,25 @@ def _configured() -> bool:
 
 
 def progress(items: Iterable[Any], total: int, label: str) -> Iterator[Any]:
-    """Yield `items` with a progress bar, where somebody is looking: in a terminal or in Jupyter."""
-    if not label or total < 2 or not (sys.stderr.isatty() or "ipykernel" in sys.modules):
+    """Yield `items` with a progress bar, where somebody is looking."""
+    if not label or total < 2 or not watched():
         return iter(items)
     from tqdm.auto import tqdm
 
     return iter(tqdm(items, total=total, desc=label, leave=False, mininterval=0.5))
+
+
+def watched() -> bool:
+    """Return whether somebody is looking, in a terminal or in Jupyter; a log does not want progress bars."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
+def one_blas_thread() -> Any:
+    """Return a context in which linear algebra uses one thread.
+
+    Sums over two threads round otherwise than over one, and a result must not depend on the number of
+    cores; the matrices here are too small to gain from more.
+    """
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, user_api="blas")

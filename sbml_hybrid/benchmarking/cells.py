@@ -85,15 +85,11 @@ class Cell:
         return result
 
     def _compute(self, task: Task) -> Result:
-        from threadpoolctl import threadpool_limits
-
         clock = _Clock()
-        # Sums over two threads round otherwise than over one, and the scores must not depend on the number of cores.
-        with threadpool_limits(1, user_api="blas"):
-            fitted = self.forecaster.fit(task.train, lookback=task.lookback, horizon=task.horizon, seed=self.seed)
-            costs = {f"fit_{key}": value for key, value in clock.lap().items()}
-            forecast = _forecast(fitted, task)
-            costs |= {f"predict_{key}": value for key, value in clock.lap().items()}
+        fitted = self.forecaster.fit(task.train, lookback=task.lookback, horizon=task.horizon, seed=self.seed)
+        costs = {f"fit_{key}": value for key, value in clock.lap().items()}
+        forecast = _forecast(fitted, task)
+        costs |= {f"predict_{key}": value for key, value in clock.lap().items()}
         log.info("%s: learned in %.1f s, forecast in %.1f s", self.title, costs["fit_wall"], costs["predict_wall"])
         self._check_numbers(forecast, task)
         return Result(forecast, costs)

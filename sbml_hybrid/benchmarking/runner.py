@@ -16,6 +16,7 @@ from sbml_hybrid.benchmarking import table
 from sbml_hybrid.benchmarking.cells import Cell, Task
 from sbml_hybrid.data.dataset import check, succeeded, time_dimension, visible
 from sbml_hybrid.errors import DataError
+from sbml_hybrid.parallel import watched
 
 PERFECT = "perfect"
 PERSISTENCE, SERIES_MEAN = "persistence", "series mean"
@@ -108,7 +109,7 @@ def child_seed(seed: int, name: str) -> int:
 def _progress(cells: list[Cell]) -> Iterable[Cell]:
     from tqdm.auto import tqdm
 
-    bar = tqdm(cells, desc="benchmark", unit="forecaster", disable=None, leave=False)
+    bar = tqdm(cells, desc="benchmark", unit="forecaster", disable=not watched(), leave=False)
     for cell in bar:
         bar.set_postfix_str(cell.title)
         yield cell

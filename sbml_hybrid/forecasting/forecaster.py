@@ -22,6 +22,7 @@ from sbml_hybrid.data.dataset import check, succeeded, time_dimension, visible
 from sbml_hybrid.data.store import write_whole
 from sbml_hybrid.data.windows import Windows, histories, windows
 from sbml_hybrid.errors import DataError, SourceNotFound, unknown_name
+from sbml_hybrid.parallel import one_blas_thread
 
 log = logging.getLogger("sbml_hybrid")
 
@@ -113,6 +114,8 @@ class Forecaster:
         _check_measured(seen, cut)
         steps = np.diff(seen["time"].values, axis=-1)
         lesson = Lesson(seen, cut, _nonnegative(seen), float(np.nanmedian(steps)), int(seed))
+        with one_blas_thread():
+            learned = self.learn(lesson)
         return Fitted(
             forecaster=self,
             lookback=int(lookback),
@@ -121,7 +124,7 @@ class Forecaster:
             inputs=cut.inputs,
             nonnegative=lesson.nonnegative,
             spacing=lesson.spacing,
-            learned=self.learn(lesson),
+            learned=learned,
         )
 
 
@@ -184,7 +187,8 @@ class Fitted:
         past = histories(seen, self.lookback)
         query = self._query_times(past, times)
         asked = dataclasses.replace(past, query_times=query)
-        forecast = self.learned.forecast(asked)
+        with one_blas_thread():
+            forecast = self.learned.forecast(asked)
         forecast = np.where(self.nonnegative, np.maximum(forecast, 0.0), forecast)
         return _as_dataset(forecast, seen, query, own_times=times is None and time_dimension(seen) == "sample")
 

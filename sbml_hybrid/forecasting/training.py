@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sbml_hybrid.forecasting.engine import keras
+from sbml_hybrid.parallel import watched
 
 log = logging.getLogger("sbml_hybrid")
 
@@ -178,7 +179,7 @@ class _Progress(keras.callbacks.Callback):
     def on_train_begin(self, logs=None) -> None:
         from tqdm.auto import tqdm
 
-        self.bar = tqdm(total=self.epochs, desc=self.label, unit="epoch", disable=None, leave=False)
+        self.bar = tqdm(total=self.epochs, desc=self.label, unit="epoch", disable=not watched(), leave=False)
 
     def on_epoch_end(self, epoch, logs=None) -> None:
         self.best, self.count = min(self.best, logs[self.watched]), epoch + 1
