@@ -1,6 +1,5 @@
-"""Every notebook runs from top to bottom, in about a minute, and is committed without outputs."""
+"""Every notebook runs from top to bottom, and is committed without outputs."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,15 @@ def test_there_are_notebooks():
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_from_top_to_bottom_within_a_minute(path):
+def test_a_notebook_runs_from_top_to_bottom(path):
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     notebook = nbformat.read(path, as_version=4)
     before = sorted(path.parent.rglob("*"))
 
-    start = time.perf_counter()
     nbclient.NotebookClient(
         notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": path.parent}}
     ).execute()
 
-    # A minute on a quiet machine with two cores; tests may share theirs.
-    assert time.perf_counter() - start < 150
     assert any("image/png" in o.get("data", {}) for cell in notebook.cells for o in cell.get("outputs", []))
     assert sorted(path.parent.rglob("*")) == before
 
