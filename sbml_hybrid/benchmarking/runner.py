@@ -116,6 +116,8 @@ def _progress(cells: list[Cell]) -> Iterable[Cell]:
 
 
 def _usable(data: xr.Dataset, role: str) -> xr.Dataset:
+    if isinstance(data, xr.Dataset) and data.sizes.get("trajectory") == 0:
+        raise DataError(f"The {role} dataset has no trajectory. Give each side some draws: sh.split(data, test=0.2).")
     check(data)
     if "measured" not in data:
         raise DataError(f"The {role} dataset has no 'measured'. Try sh.measure first.")

@@ -379,7 +379,7 @@ def test_bad_arguments_have_their_one_clear_message(pair):
         ({"rivals": {"stub": 3}}, "rival 'stub' is no forecaster, but int"),
         ({"rivals": {"perfect": Stub()}}, "'perfect' is the name of the noise-free readout"),
         ({"rivals": {"persistence": Stub()}}, "'persistence' is the name of the naive forecaster"),
-        ({"test": test.isel(trajectory=slice(0))}, "no trajectory"),
+        ({"test": test.isel(trajectory=slice(0))}, "The test dataset has no trajectory"),
         ({"test": test.isel(observable=[0])}, "train measures y0, y1, and test measures y0"),
         ({"test": test.drop_vars("measured")}, "measured"),
     ]
