@@ -35,7 +35,8 @@ class Species:
 
     `initial` is an amount or a concentration, as `initial_is` says; None when an initial assignment
     or a rule gives it. In formulas the id means a concentration unless `amount_in_formulas`
-    (SBML's ``hasOnlySubstanceUnits``).
+    (SBML's ``hasOnlySubstanceUnits``). `conversion_factor` is the parameter, if any, that turns the
+    extent of a reaction into an amount of this species: its own, or the model's for all.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Species:
     boundary: bool
     constant: bool
     unit: str
+    conversion_factor: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,16 @@ class KineticLaw:
 
 @dataclass(frozen=True)
 class Participant:
-    """A species in a reaction; `stoichiometry` is None when a rule or an assignment gives it."""
+    """A species in a reaction.
+
+    `stoichiometry` is None when a rule or an assignment for `id` gives it, or a `formula` (the
+    ``stoichiometryMath`` of SBML level 2).
+    """
 
     species: str
     stoichiometry: float | None
     id: str = ""
+    formula: Tree | None = None
 
 
 @dataclass(frozen=True)
@@ -156,7 +163,8 @@ class Model:
     """A biochemical model: its records, its SBML text and the hash of that text.
 
     Made by `sbml_hybrid.load`. Nothing of it changes; reactions' local parameters are promoted to
-    global ones called ``reaction_parameter``.
+    global ones called ``reaction_parameter``, and submodels (the comp package) are written out.
+    `packages` names the SBML packages that the file declares.
     """
 
     id: str
@@ -175,6 +183,7 @@ class Model:
     events: tuple[Event, ...]
     functions: tuple[Function, ...]
     units: tuple[Unit, ...]
+    packages: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Model {self.id}: {len(self.species)} species, {len(self.reactions)} reactions, {self.source}>"

@@ -47,7 +47,7 @@ def load(source: Any) -> records.Model:
     if isinstance(source, Path) or (isinstance(source, str) and not _looks_like_text(source)):
         path = Path(source)
         if path.is_file():
-            return _from_text(_decoded(path.read_bytes(), path.name), path.name, path.stem)
+            return _from_text(_decoded(path.read_bytes(), path.name), path.name, path.stem, path.parent)
     elif isinstance(source, str):
         return _from_text(source, "text", "model")
     for reader in entry_points(group="sbml_hybrid.readers"):
@@ -85,11 +85,11 @@ def _decoded(data: bytes, source: str) -> str:
         raise ModelError(f"{source} is not text in {encoding}: {error}. SBML and Antimony are text files.") from None
 
 
-def _from_text(text: str, source: str, stem: str) -> records.Model:
+def _from_text(text: str, source: str, stem: str, folder: Path | None = None) -> records.Model:
     if not text.strip():
         raise ModelError(f"{source} is empty; it should hold SBML or Antimony.")
     sbml = text if text.lstrip().startswith("<") else _antimony_to_sbml(text, source)
-    return model_from_sbml(sbml, source, stem)
+    return model_from_sbml(sbml, source, stem, folder)
 
 
 # -- Antimony --------------------------------------------------------------------------------------

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from pathlib import Path
 from typing import Any
 
 import libsbml
 
 from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism import model as records
+from sbml_hybrid.mechanism.flattening import check_files, flatten, is_composed
 from sbml_hybrid.mechanism.kinetics import Tree
 from sbml_hybrid.mechanism.mathml import tree_from_ast
 from sbml_hybrid.mechanism.scan import scan
@@ -18,7 +20,7 @@ from sbml_hybrid.mechanism.scan import scan
 HARMLESS = {1002, 10102, 10103}
 
 
-def model_from_sbml(sbml: str, source: str, stem: str) -> records.Model:
+def model_from_sbml(sbml: str, source: str, stem: str, folder: Path | None = None) -> records.Model:
     """Return the model of an SBML text.
 
     Parameters
@@ -29,17 +31,23 @@ def model_from_sbml(sbml: str, source: str, stem: str) -> records.Model:
         What messages call it, such as the name of its file.
     stem
         The model's id where the text gives none.
+    folder
+        Where the files of external model definitions may lie; None refuses them.
 
     Raises
     ------
     ModelError
         The text is not valid SBML; the message has the line.
     """
-    document = _parsed(sbml, source)
+    document = _parsed(sbml, source, folder)
+    packages = _packages(document)
+    if is_composed(document):
+        sbml = flatten(document, source)
+        document = libsbml.readSBMLFromString(sbml)
     local = _local_parameters(document.getModel())
     if local:
         document, sbml = _promoted(document, source)
-    return _model(document.getModel(), sbml, source, stem, _promoted_names(document.getModel(), local))
+    return _model(document.getModel(), sbml, source, stem, _promoted_names(document.getModel(), local), packages)
 
 
 def sentence(message: str) -> str:
@@ -50,11 +58,14 @@ def sentence(message: str) -> str:
 # -- the document ----------------------------------------------------------------------------------
 
 
-def _parsed(sbml: str, source: str) -> libsbml.SBMLDocument:
+def _parsed(sbml: str, source: str, folder: Path | None) -> libsbml.SBMLDocument:
     sbml = re.sub(r"^\s*<\?xml.*?\?>", "", sbml, count=1, flags=re.DOTALL).lstrip()
     sbml = '<?xml version="1.0" encoding="UTF-8"?>' + sbml
     scan(sbml, source)
     document = libsbml.readSBMLFromString(sbml)
+    check_files(document, source, folder)
+    if folder is not None:
+        document.setLocationURI(f"file:{(folder / 'model.xml').resolve()}")
     for category in (
         libsbml.LIBSBML_CAT_UNITS_CONSISTENCY,
         libsbml.LIBSBML_CAT_SBO_CONSISTENCY,
@@ -105,7 +116,15 @@ def _promoted_names(model: libsbml.Model, local: list[tuple[str, str]]) -> dict[
 # -- the records -----------------------------------------------------------------------------------
 
 
-def _model(m: libsbml.Model, sbml: str, source: str, stem: str, promoted: dict[str, str]) -> records.Model:
+def _packages(document: libsbml.SBMLDocument) -> tuple[str, ...]:
+    """The packages of a level 3 file (level 3 version 2's own mathematics is core)."""
+    names = {document.getPlugin(i).getPackageName() for i in range(document.getNumPlugins())} - {"l3v2extendedmath"}
+    return tuple(sorted(names)) if document.getLevel() > 2 else ()
+
+
+def _model(
+    m: libsbml.Model, sbml: str, source: str, stem: str, promoted: dict[str, str], packages: tuple[str, ...]
+) -> records.Model:
     return records.Model(
         id=stem if m.getId() in {"", "__main"} else m.getId(),
         name=m.getName(),
@@ -139,6 +158,7 @@ def _model(m: libsbml.Model, sbml: str, source: str, stem: str, promoted: dict[s
         units=tuple(
             records.Unit(u.getId(), libsbml.UnitDefinition.printUnits(u, True)) for u in m.getListOfUnitDefinitions()
         ),
+        packages=packages,
     )
 
 
@@ -176,6 +196,7 @@ def _species(s: libsbml.Species) -> records.Species:
         boundary=s.getBoundaryCondition(),
         constant=s.getConstant(),
         unit=s.getSubstanceUnits(),
+        conversion_factor=s.getConversionFactor() or s.getModel().getConversionFactor(),
     )
 
 
@@ -201,8 +222,8 @@ def _reaction(r: libsbml.Reaction, promoted: dict[str, str]) -> records.Reaction
 
 
 def _participant(p: libsbml.SpeciesReference) -> records.Participant:
-    if p.isSetStoichiometryMath():
-        return records.Participant(p.getSpecies(), None, p.getId())
+    if p.isSetStoichiometryMath() and p.getStoichiometryMath().isSetMath():
+        return records.Participant(p.getSpecies(), None, p.getId(), tree_from_ast(p.getStoichiometryMath().getMath()))
     count = p.getStoichiometry() / (p.getDenominator() if p.getLevel() == 1 else 1)
     return records.Participant(p.getSpecies(), None if count != count else count, p.getId())
 
