@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from sbml_hybrid.errors import ModelError, unknown_name
-from sbml_hybrid.mechanism.kinetics import Tree, inline, to_text, uses
+from sbml_hybrid.errors import unknown_name
+from sbml_hybrid.mechanism.kinetics import Tree, inline, to_text
+
+if TYPE_CHECKING:
+    from sbml_hybrid.mechanism.support import Obstacle
 
 
 @dataclass(frozen=True)
@@ -242,6 +246,17 @@ class Model:
         return {a.target: self.written_out(a.formula) for a in self.initial_assignments}
 
     @cached_property
+    def reacting(self) -> frozenset[str]:
+        """The species that some reaction makes or uses up, boundary species apart."""
+        boundary = {s.id for s in self.species if s.boundary}
+        return frozenset(p.species for r in self.reactions for p in (*r.reactants, *r.products)) - boundary
+
+    @cached_property
+    def stoichiometry_ids(self) -> frozenset[str]:
+        """The ids of stoichiometries (species references)."""
+        return frozenset(p.id for r in self.reactions for p in (*r.reactants, *r.products) if p.id)
+
+    @cached_property
     def event_targets(self) -> frozenset[str]:
         """The ids that some event changes."""
         return frozenset(target for event in self.events for target, _ in event.assignments)
@@ -265,26 +280,22 @@ class Model:
 
     @cached_property
     def formulas(self) -> tuple[Tree, ...]:
-        """All formulas that act during a simulation, functions written out: laws, rules and events."""
+        """All formulas that act during a simulation, functions written out: laws, stoichiometries, rules, events."""
         laws = [r.law.formula for r in self.reactions if r.law is not None]
+        counts = [p.formula for r in self.reactions for p in (*r.reactants, *r.products)]
         events = [t for e in self.events for t in (e.trigger, e.delay, e.priority, *(f for _, f in e.assignments))]
-        return tuple(self.written_out(t) for t in (*laws, *(r.formula for r in self.rules), *events) if t is not None)
+        trees = (*laws, *counts, *(r.formula for r in self.rules), *events)
+        return tuple(self.written_out(t) for t in trees if t is not None)
+
+    @cached_property
+    def obstacles(self) -> tuple[Obstacle, ...]:
+        """What keeps libroadrunner from simulating the model: nothing, for most."""
+        from sbml_hybrid.mechanism.support import obstacles
+
+        return obstacles(self)
 
     def require_simulable(self) -> None:
-        """Raise a `ModelError` that names the first thing in the model that libroadrunner cannot simulate."""
-        for rule in self.rules:
-            if rule.kind == "algebraic":
-                raise ModelError(
-                    f"{self.source} has the algebraic rule 0 = {to_text(rule.formula)}; libroadrunner cannot simulate "
-                    "algebraic rules. Try: solve it for one quantity and make that an assignment rule."
-                )
-        for reaction in self.reactions:
-            if reaction.fast:
-                raise ModelError(
-                    f"{self.source} declares reaction {reaction.id!r} fast; libroadrunner cannot simulate fast "
-                    "reactions. Try: give it a kinetic law with a large rate constant."
-                )
-        if any(uses(tree, "delay") for tree in self.formulas):
-            raise ModelError(
-                f"{self.source} uses delay() in a formula; libroadrunner cannot simulate delay differential equations."
-            )
+        """Raise a `ModelError` that names the first of the `obstacles`."""
+        from sbml_hybrid.mechanism.support import require_simulable
+
+        require_simulable(self)
