@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,18 @@ def model_from_sbml(sbml: str, source: str, stem: str, folder: Path | None = Non
     if local:
         document, sbml = _promoted(document, source)
     return _model(document.getModel(), sbml, source, stem, _promoted_names(document.getModel(), local), packages)
+
+
+def renamed(sbml: str, ids: Mapping[str, str]) -> str:
+    """Return the SBML text with other ids (old -> new), in every formula too."""
+    document = libsbml.readSBMLFromString(sbml)
+    properties = libsbml.ConversionProperties()
+    properties.addOption("renameSIds", True)
+    properties.addOption("currentIds", ",".join(ids))
+    properties.addOption("newIds", ",".join(ids.values()))
+    if document.convert(properties) != libsbml.LIBSBML_OPERATION_SUCCESS:
+        raise ModelError(f"libSBML could not rename {', '.join(ids)}.")
+    return libsbml.writeSBMLToString(document)
 
 
 def sentence(message: str) -> str:

@@ -90,8 +90,8 @@ def _lawless(model: Model) -> Iterator[Obstacle]:
         yield Obstacle(
             "no kinetic law",
             lawless[0] if lawless else "",
-            f"it is a model of the SBML package {package}: {means}, and no kinetic laws, so nothing says how it changes "
-            f"in time. Try: {'COBRApy for flux balance' if package == 'fbc' else 'a logical modelling tool'}.",
+            f"it is a model of the SBML package {package}: {means}, and no kinetic laws, so nothing says how it "
+            f"changes in time. Try: {'COBRApy for flux balance' if package == 'fbc' else 'a logical modelling tool'}.",
         )
     elif lawless:
         yield Obstacle(

@@ -33,6 +33,7 @@ from sbml_hybrid.simulation.solver import (
     selection_of,
     solver_of,
     start_settings,
+    strictness,
 )
 from sbml_hybrid.simulation.switches import switch_times
 
@@ -70,8 +71,9 @@ def simulate(
         stopped.
     quantities
         What to record, by id, in the meaning that formulas give it: a concentration for species
-        unless the model says amount; ``[S]`` for the concentration of any. By default every
-        state: species, and parameters and compartments that rate rules or events change.
+        unless the model says amount; ``[S]`` for the concentration and ``amount(S)`` for the amount
+        of any; a reaction's id for its rate. By default every state: species, and parameters and
+        compartments that rate rules or events change.
 
     Returns
     -------
@@ -188,7 +190,12 @@ def _template(model: Model, frame: pd.DataFrame, times: np.ndarray, recorded: di
 
 
 def _attrs(model: Model, frame: pd.DataFrame) -> dict[str, str]:
-    tolerances = {"relative": LADDER[0].relative, "absolute": LADDER[0].absolute, "scaled_to_each_state": True}
+    first, factor = LADDER[0], strictness(model)
+    tolerances = {
+        "relative": first.relative * factor,
+        "absolute": first.absolute * factor,
+        "scaled_to_each_state": True,
+    }
     versions = {"sbml_hybrid": __version__, "libroadrunner": version("libroadrunner")}
     return {
         "model_id": model.id,

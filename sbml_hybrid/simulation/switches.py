@@ -15,7 +15,7 @@ from sbml_hybrid.mechanism.initial import InitialValues
 from sbml_hybrid.mechanism.kinetics import RELATIONS, Call, Tree, evaluate, mentions_time, names, uses, walk
 from sbml_hybrid.mechanism.model import Model
 
-STEPS = ("piecewise", "floor", "ceiling", "quotient", "rem")
+STEPS = ("piecewise", "floor", "ceiling", "quotient", "rem", "factorial")
 SCAN_POINTS = 4001  # resolution of the search where a comparison is not linear in time
 
 
@@ -28,8 +28,34 @@ def has_jumps(model: Model) -> bool:
     return bool(model.events) or any(mentions_time(tree) or uses(tree, *STEPS) for tree in model.formulas)
 
 
+def has_hidden_jumps(model: Model) -> bool:
+    """Return whether a rate may jump at a time that `switch_times` does not give: where a state crosses some value."""
+    if any(event.delay is not None for event in model.events) and _comparisons(model):
+        return True
+    moving = _moving(model)
+    laws = [r.law.formula for r in model.reactions if r.law is not None]
+    trees = [model.written_out(tree) for tree in (*laws, *(r.formula for r in model.rules))]
+    nodes = (node for tree in trees for node in walk(tree) if isinstance(node, Call))
+    return any(_moves(node, model, moving) for node in nodes if node.operator in RELATIONS | {*STEPS} - {"piecewise"})
+
+
+def _moving(model: Model) -> set[str]:
+    """The ids of what integration or events change, and of rates."""
+    return set(model.states) - model.assignment_rules.keys() | {r.id for r in model.reactions}
+
+
+def _moves(tree: Tree, model: Model, moving: set[str]) -> bool:
+    return any(
+        id in moving or (id in model.assignment_rules and _moves(model.assignment_rules[id], model, moving))
+        for id in names(tree)
+    )
+
+
 def switch_times(model: Model, given: Mapping[str, np.ndarray], n: int, end: float) -> list[tuple[float, ...]]:
     """Return, for each of `n` draws, the times in (0, `end`) at which some formula switches.
+
+    There are none for a model with delayed events: one that waits while libroadrunner starts again may
+    be taken a second time.
 
     Parameters
     ----------
@@ -42,7 +68,8 @@ def switch_times(model: Model, given: Mapping[str, np.ndarray], n: int, end: flo
     end
         The last time of the simulation, in the model's time unit.
     """
-    comparisons = _comparisons(model)
+    delayed = any(event.delay is not None for event in model.events)
+    comparisons = [] if delayed else _comparisons(model)
     found: list[set[float]] = [set() for _ in range(n)]
     if comparisons:
         gap = _Gap(model, given, n)
@@ -75,7 +102,7 @@ class _Gap:
     def __init__(self, model: Model, given: Mapping[str, np.ndarray], n: int) -> None:
         self.model, self.n = model, n
         self.start = InitialValues(model, {name: np.asarray(column)[:, None] for name, column in given.items()})
-        self.moving = set(model.states) - model.assignment_rules.keys() | {r.id for r in model.reactions}
+        self.moving = _moving(model)
 
     def at(self, pair: tuple[Tree, Tree], times: np.ndarray) -> np.ndarray:
         """Values (draw, time)."""

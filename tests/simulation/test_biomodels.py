@@ -1,0 +1,53 @@
+"""729 curated models: each one is described, and simulated or refused with a reason."""
+
+import zipfile
+from collections import Counter
+
+import numpy as np
+import pytest
+
+import sbml_hybrid as sh
+from sbml_hybrid.errors import ModelError, SolverError
+from sbml_hybrid.simulation.solver import LADDER
+
+TIMES = np.linspace(0, 100, 101)
+
+
+def _outcome(text):
+    """(what happened, the rung that served or the reason)."""
+    model = sh.load(text)
+    assert len(str(model.describe())) > 50
+    if not model.states:
+        return "static", ""
+    try:
+        result = sh.simulate(model, None, times=TIMES)
+    except SolverError as error:
+        return "failed", str(error)
+    except ModelError as error:
+        assert model.obstacles
+        return "refused", str(error)
+    return "simulated", LADDER[int(result["rung"].item())].name
+
+
+@pytest.mark.slow
+def test_every_published_model_is_described_and_97_percent_of_the_dynamic_ones_simulate(test_data, capfd):
+    with zipfile.ZipFile(test_data / "biomodels.zip") as archive:
+        names = [name for name in archive.namelist() if name.endswith(".xml")]
+        outcomes = {name: _outcome(archive.read(name).decode()) for name in names}
+
+    counts = Counter(kind for kind, _ in outcomes.values())
+    assert capfd.readouterr().out == ""
+    assert len(outcomes) == 729
+    dynamic = len(outcomes) - counts["static"]
+    assert counts["simulated"] / dynamic >= 0.97, {n: o for n, o in outcomes.items() if o[0] in ("failed", "refused")}
+
+
+@pytest.mark.slow
+def test_models_that_fail_at_the_default_tolerances_run_further_down_the_ladder(test_data):
+    hard = (test_data / "biomodels_hard.txt").read_text().split("\n")
+    with zipfile.ZipFile(test_data / "biomodels.zip") as archive:
+        outcomes = {name: _outcome(archive.read(name).decode()) for name in map(str.strip, hard) if name}
+
+    rescued = [name for name, (kind, _) in outcomes.items() if kind == "simulated"]
+    assert len(rescued) >= 8, outcomes
+    assert all(said for kind, said in outcomes.values())
