@@ -1,0 +1,408 @@
+"""The picture of a model: its species and reactions as a network."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sbml_hybrid.errors import ModelError, unknown_name
+from sbml_hybrid.mechanism.layout import Layout, layout
+from sbml_hybrid.mechanism.model import Model
+from sbml_hybrid.mechanism.wiring import Link, Wiring, wiring
+from sbml_hybrid.plots import style
+from sbml_hybrid.plots.arrows import Arrow, arrows
+from sbml_hybrid.plots.placement import complete, place
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_FONT, _SMALLEST = 8.5, 3.6  # points; below the second a label is left out rather than unreadable
+_WIDEST, _TALLEST, _NARROWEST = 13.0, 13.0, 4.4  # inches
+_NAMED_REACTIONS = 30  # with more, their names are left out
+_WRAP, _LINES = 15, 3
+_SQUARE = 6.0
+_LINE, _ACTS, _RULE = "#4D4D4D", style.COLOURS[7], "#B87A00"
+_LOOKS = {  # face, edge, dashes
+    "species": ("#DCEBF6", style.COLOURS[0], "-"),
+    "boundary": ("white", style.COLOURS[0], (0, (3, 2))),
+    "ruled": ("#FCEFD2", _RULE, "-"),
+    "copy": ("#F0F0F0", style.PALE, "-"),
+}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A box of the picture, in points: what it shows, its middle, and its size."""
+
+    key: str
+    id: str
+    kind: str
+    lines: tuple[str, ...]
+    width: float
+    height: float
+    x: float = 0.0
+    y: float = 0.0
+
+    @property
+    def anchor(self) -> np.ndarray:
+        """Where links end: the middle, or a reaction's square, which stands above its name."""
+        return np.array([self.x, self.y - (self.height - _SQUARE) / 2 if self.kind == "reaction" else self.y])
+
+
+def network(
+    model: Model, labels: str = "id", currency: Iterable[str] = (), axes: Axes | None = None
+) -> style.Panels:
+    """Draw the species and reactions of a model as a network.
+
+    A reaction is a small square: lines come from its reactants, arrows lead to its products, and a reversible one has
+    arrowheads on both sides. A dashed line with a round end comes from what else its rate depends on;
+    whether that speeds the reaction up or slows it down is not said. What a rule or an event changes
+    has such lines from all that it depends on, so a model of rate rules alone is drawn as well. Stoichiometries
+    other than 1 stand on the lines. Several compartments are drawn as rectangles.
+
+    If the SBML file brings a layout with at least half of the species, that is used. Otherwise the places
+    are computed, the same ones each time.
+
+    Parameters
+    ----------
+    model
+        A model, as `load` gives it.
+    labels
+        What is written: ``"id"``, or ``"name"`` (the id where there is no name).
+    currency
+        Species that take part in much and explain little, such as ATP, ADP and water: they get a small grey copy beside
+        each of their reactions, and the network comes apart into its pathways.
+    axes
+        Where to draw; a new figure by default, as large as the network needs. Names of reactions are left out
+        when there are over 30; names that would be too small to read are left out, and a note says so.
+
+    Returns
+    -------
+    Panels
+        The axes, (1,), in points with y downwards; `.save(path)` writes the figure.
+
+    Raises
+    ------
+    ModelError
+        The model has neither species nor rate rules.
+    UnknownName
+        `currency` names a species that the model does not have.
+    """
+    if labels not in ("id", "name"):
+        raise ValueError(f"labels must be 'id' or 'name', got {labels!r}.")
+    currency = [currency] if isinstance(currency, str) else list(currency)
+    species = {s.id: s for s in model.species}
+    for name in currency:
+        if name not in species:
+            raise unknown_name("species", name, species, model.source)
+    wired = wiring(model)
+    if not wired.quantities:
+        raise ModelError(
+            f"{model.source} has no species and no rate rule: there is no network to draw. Try: model.describe()."
+        )
+    drawing = layout(model)
+    if drawing is not None and 2 * len({g.of for g in drawing.species}) < len(species):
+        drawing = None
+    nodes, ends = _nodes(model, wired, labels, set(currency), drawing)
+    nodes = _placed(nodes, ends, drawing, _groups(model, nodes, wired))
+    two_way = frozenset(r.id for r in model.reactions if r.reversible)
+    lines = arrows(nodes, ends, two_way)
+    return _drawn(nodes, lines, _frames(model, nodes, drawing, labels), axes)
+
+
+# -- what is drawn ---------------------------------------------------------------------------------
+
+_Ends = list[tuple[Link, str, str]]  # with the keys of the boxes at both ends
+
+
+def _nodes(
+    model: Model, wired: Wiring, labels: str, currency: set[str], drawing: Layout | None
+) -> tuple[dict[str, Node], _Ends]:
+    """The boxes, still without places, and which of them each link joins."""
+    named = len(wired.reactions) <= _NAMED_REACTIONS
+    nodes = {id: _node(model, id, id, labels, named) for id in wired.reactions}
+    glyphs: dict[str, list] = {}
+    for glyph in drawing.species if drawing else ():
+        glyphs.setdefault(glyph.of, []).append(glyph)
+    boxes: dict[str, list[str]] = {}
+    for id in wired.quantities:
+        if id in currency:
+            continue
+        shown = glyphs.get(id, [])
+        boxes[id] = [id, *(f"{id} ({glyph.id})" for glyph in shown[1:])]
+        for key, glyph in itertools.zip_longest(boxes[id], shown):
+            nodes[key] = _node(model, key, id, labels, True)
+            if glyph is not None:
+                x, y = glyph.box.centre
+                nodes[key] = replace(nodes[key], width=glyph.box.width, height=glyph.box.height, x=x, y=y)
+    chosen = {r.of: set(r.participants) for r in drawing.reactions} if drawing else {}
+
+    def box(id: str, link: Link) -> str:
+        other = link.target if id == link.source else link.source
+        if id in currency:
+            key = f"{id} at {other}"
+            if key not in nodes:
+                nodes[key] = replace(_node(model, key, id, labels, True, small=True), kind="copy")
+            return key
+        keys = boxes.get(id, [id])
+        for key, glyph in zip(keys, glyphs.get(id, []), strict=False):
+            if glyph.id in chosen.get(other, ()):
+                return key
+        return keys[0]
+
+    ends = [(link, box(link.source, link), box(link.target, link)) for link in wired.links]
+    for id in currency - {n.id for n in nodes.values()}:  # takes part in nothing
+        nodes[id] = _node(model, id, id, labels, True)
+    return nodes, ends
+
+
+def _node(model: Model, key: str, id: str, labels: str, named: bool, small: bool = False) -> Node:
+    part = model.by_id[id]
+    kind = "reaction" if hasattr(part, "reactants") else "species"
+    if id in model.rate_rules or id in model.assignment_rules:
+        kind = "ruled"
+    elif kind == "species" and (part.boundary or part.constant):
+        kind = "boundary"
+    lines = _wrapped(part.name.strip() or id if labels == "name" else id) if named else ()
+    font = _font(kind, small)
+    wide, high = max((_width(line, font) for line in lines), default=0.0), 1.2 * font * len(lines)
+    if kind == "reaction":
+        return Node(key, id, kind, lines, max(wide, _SQUARE), _SQUARE + high)
+    return Node(key, id, kind, lines, wide + font, high + 0.6 * font)
+
+
+def _font(kind: str, small: bool = False) -> float:
+    return _FONT * (0.82 if kind in ("reaction", "copy") or small else 1.0)
+
+
+def _wrapped(text: str) -> tuple[str, ...]:
+    """Lines of about 15 letters, broken after a space, ``_`` or the like; at most three, the rest is an ellipsis."""
+    text = " ".join(text.split())
+    lines = [""]
+    for piece in "".join(c + "\0" if c in " _-,:;/+" else c for c in text).split("\0"):
+        for part in (piece[i : i + _WRAP + 3] for i in range(0, len(piece), _WRAP + 3)):
+            if lines[-1] and len(lines[-1]) + len(part) > _WRAP:
+                lines.append("")
+            lines[-1] += part
+    if len(lines) > 1 and len(lines[-1]) <= 2:
+        lines[-2:] = [lines[-2] + lines[-1]]
+    lines = [line.strip() for line in lines]
+    if len(lines) > _LINES:
+        lines = [*lines[: _LINES - 1], lines[_LINES - 1][: _WRAP - 1] + "…"]
+    return tuple(lines)
+
+
+def _width(text: str, font: float) -> float:
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    return text_to_path.get_text_width_height_descent(text, FontProperties(size=font), ismath=False)[0]
+
+
+# -- where it is drawn -----------------------------------------------------------------------------
+
+
+def _groups(model: Model, nodes: dict[str, Node], wired: Wiring) -> dict[str, str]:
+    """Box -> compartment, where species lie in several; a reaction is in the one that all its species are in."""
+    inside = {s.id: s.compartment for s in model.species}
+    if len({inside[n.id] for n in nodes.values() if n.id in inside}) < 2:
+        return {}
+    takes = {r.id: {inside[p.species] for p in (*r.reactants, *r.products)} for r in model.reactions}
+    inside |= {id: found.pop() for id, found in takes.items() if len(found) == 1}
+    return {key: inside[node.id] for key, node in nodes.items() if node.id in inside}
+
+
+def _placed(
+    nodes: dict[str, Node], ends: _Ends, drawing: Layout | None, groups: dict[str, str]
+) -> dict[str, Node]:
+    sizes = {key: (node.width, node.height) for key, node in nodes.items()}
+    links = [(source, target) for _, source, target in ends]
+    if drawing is None:
+        places = place(sizes, links, groups)
+    else:
+        drawn = {glyph.of for glyph in drawing.species}
+        known = {k: (n.x, n.y) for k, n in nodes.items() if n.id in drawn and n.kind != "copy"}
+        known |= {r.of: _middle(nodes[r.of], r.place) for r in drawing.reactions if r.place is not None}
+        places = complete(known, sizes, links)
+    return {key: replace(node, x=places[key][0], y=places[key][1]) for key, node in nodes.items()}
+
+
+def _middle(node: Node, square: tuple[float, float]) -> tuple[float, float]:
+    return square[0], square[1] + (node.height - _SQUARE) / 2
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The rectangle of a compartment: left, upper, right and lower edge."""
+
+    id: str
+    label: str
+    edges: tuple[float, float, float, float]
+
+
+def _frames(model: Model, nodes: dict[str, Node], drawing: Layout | None, labels: str) -> list[Frame]:
+    """The compartments' rectangles: the file's, or around their species if there are several that stay apart."""
+    names = {c.id: c.name.strip() if labels == "name" and c.name.strip() else c.id for c in model.compartments}
+    if drawing is not None and drawing.compartments:
+        boxes = [(g.of, g.box) for g in drawing.compartments]
+        return [Frame(of, names[of], (b.x, b.y, b.x + b.width, b.y + b.height)) for of, b in boxes]
+    inside = {s.id: s.compartment for s in model.species}
+    members: dict[str, list[Node]] = {}
+    for node in nodes.values():
+        if node.id in inside:
+            members.setdefault(inside[node.id], []).append(node)
+    takes = {r.id: {inside[p.species] for p in (*r.reactants, *r.products)} for r in model.reactions}
+    for id, found in takes.items():
+        if len(found) == 1 and drawing is None:
+            members[found.pop()].append(nodes[id])
+    frames = [Frame(id, names[id], _around(there)) for id, there in members.items()]
+    overlap = any(_overlap(a.edges, b.edges) for a, b in itertools.combinations(frames, 2))
+    return [] if len(frames) < 2 or overlap else frames
+
+
+def _around(nodes: list[Node]) -> tuple[float, float, float, float]:
+    return (
+        min(n.x - n.width / 2 for n in nodes) - 9.0,
+        min(n.y - n.height / 2 for n in nodes) - 20.0,
+        max(n.x + n.width / 2 for n in nodes) + 9.0,
+        max(n.y + n.height / 2 for n in nodes) + 9.0,
+    )
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+# -- the drawing -----------------------------------------------------------------------------------
+
+
+def _drawn(
+    nodes: dict[str, Node], lines: list[Arrow], frames: list[Frame], axes: Axes | None
+) -> style.Panels:
+    from matplotlib import patches
+
+    edges = [_around([n]) for n in nodes.values()] + [f.edges for f in frames]
+    edges += [(*line.points.min(axis=0), *line.points.max(axis=0)) for line in lines]
+    left, top = np.min(edges, axis=0)[:2] + (4.0, 14.0)
+    right, bottom = np.max(edges, axis=0)[2:] - (4.0, 4.0)
+    wide, high = right - left, bottom - top
+    scale = min(1.0, 72 * _WIDEST / wide, 72 * _TALLEST / high)
+    made = style.panels(1, 1, axes, max(_NARROWEST, wide * scale / 72), max(1.0, high * scale / 72)).reshape(-1)
+    one = made[0]
+    one.set_axis_off()
+    style.legend(made, _legend(nodes, lines), columns=4)
+    one.set(xlim=(left, right), ylim=(bottom, top))
+    one.set_aspect("equal", adjustable="box" if made.ours else "datalim")
+    one.figure.draw_without_rendering()  # the layout decides how large the axes are
+    scale = one.transData.get_matrix()[0, 0] * 72 / one.figure.dpi
+    for frame in frames:
+        x, y, far, low = frame.edges
+        shape = patches.FancyBboxPatch(
+            (x, y), far - x, low - y, boxstyle="round,pad=0,rounding_size=6", fc="#F4F4F2", ec="#D5D5D0", lw=0.8, zorder=0
+        )
+        shape.set_gid(f"compartment:{frame.id}")
+        one.add_patch(shape)
+        _write(one, x + 6, y + 3, frame.label, _FONT * scale, color=style.PALE, ha="left", va="top", zorder=0.5)
+    for line in lines:
+        _draw_line(one, line, scale)
+    small = sum(_draw_node(one, node, scale) for node in nodes.values())
+    if small:
+        one.annotate(
+            f"{small} names are left out: too small to read at this size.",
+            xy=(0, 0), xycoords="axes fraction", fontsize=style.FONT - 1.5, color=style.PALE, va="top",
+            annotation_clip=False,
+        )  # fmt: skip
+    return made
+
+
+def _draw_node(one: Axes, node: Node, scale: float) -> bool:
+    """Draw a box and its name; return whether the name was left out."""
+    from matplotlib import patches
+
+    font = _font(node.kind)
+    if node.kind == "reaction":
+        x, y = node.anchor - _SQUARE / 2
+        shape = patches.Rectangle((x, y), _SQUARE, _SQUARE, fc=style.INK, ec=style.INK, lw=0, zorder=3)
+        place = node.y + _SQUARE / 2
+    else:
+        face, edge, dashes = _LOOKS[node.kind]
+        round_ = f"round,pad=0,rounding_size={min(5.0, node.height / 3, node.width / 3)}"
+        corner = (node.x - node.width / 2, node.y - node.height / 2)
+        shape = patches.FancyBboxPatch(
+            corner, node.width, node.height, boxstyle=round_, fc=face, ec=edge, lw=1.1 * scale, ls=dashes, zorder=3
+        )
+        place = node.y
+        wide = max(_width(line, font) for line in node.lines)
+        font *= min(1.0, (node.width - 2) / wide, node.height / (1.2 * font * len(node.lines)))
+    shape.set_gid(f"{node.kind}:{node.key}")
+    one.add_patch(shape)
+    if font * scale < _SMALLEST:
+        return bool(node.lines)
+    if node.lines:
+        colour = "#555555" if node.kind in ("reaction", "copy") else style.INK
+        text = _write(one, node.x, place, "\n".join(node.lines), font * scale, color=colour, zorder=4)
+        if node.kind == "reaction":
+            _halo(text, scale)
+    return False
+
+
+def _draw_line(one: Axes, line: Arrow, scale: float) -> None:
+    from matplotlib import patches
+    from matplotlib.path import Path
+
+    look = {
+        "reactant": {"ec": _LINE, "fc": _LINE, "lw": 1.1 * scale},
+        "product": {"ec": _LINE, "fc": _LINE, "lw": 1.1 * scale},
+        "modifier": {"ec": _ACTS, "fc": _ACTS, "lw": 1.0 * scale, "ls": (0, (3.5, 2))},
+        "rule": {"ec": _RULE, "fc": _RULE, "lw": 1.0 * scale, "ls": (0, (3.5, 2))},
+    }[line.link.role]
+    path = Path(line.points, [Path.MOVETO, Path.CURVE3, Path.CURVE3])
+    gid = f"{line.link.role}:{line.link.source}:{line.link.target}"
+    if line.head:
+        shape = patches.FancyArrowPatch(
+            path=path, arrowstyle="-|>,head_length=0.42,head_width=0.19", mutation_scale=12 * scale, zorder=1.5,
+            joinstyle="miter", **look,
+        )  # fmt: skip
+    else:
+        shape = patches.PathPatch(path, **(look | {"fc": "none"}), zorder=1.5, capstyle="butt")
+    shape.set_gid(gid)
+    one.add_patch(shape)
+    if line.link.role in ("modifier", "rule"):
+        one.add_patch(patches.Circle(line.points[-1], 2.3, fc=look["fc"], ec="none", zorder=1.6))
+    if line.link.count and _FONT * 0.82 * scale >= _SMALLEST:
+        start, control, end = line.points
+        text = _write(one, *(start + 2 * control + end) / 4, line.link.count, 0.85 * _FONT * scale, color=_LINE, zorder=2)
+        _halo(text, scale)
+
+
+def _write(one: Axes, x: float, y: float, text: str, size: float, **look):
+    """Write a text as it is: ``$``, ``_`` and ``^`` mean nothing."""
+    return one.text(x, y, text, fontsize=size, parse_math=False, usetex=False, **({"ha": "center", "va": "center"} | look))
+
+
+def _halo(text, scale: float) -> None:
+    from matplotlib import patheffects
+
+    text.set_path_effects([patheffects.withStroke(linewidth=2.2 * scale, foreground="white", alpha=0.85)])
+
+
+def _legend(nodes: dict[str, Node], lines: list[Arrow]) -> list[tuple[str, dict, bool]]:
+    kinds, roles = {n.kind for n in nodes.values()}, {line.link.role for line in lines}
+    box = {"marker": "s", "markersize": 7, "linestyle": "none"}
+    boxes = {
+        kind: box | {"markerfacecolor": face, "markeredgecolor": edge} for kind, (face, edge, _) in _LOOKS.items()
+    }
+    dash = {"linestyle": (0, (3.5, 2)), "linewidth": 1.0, "marker": "o", "markersize": 4, "markevery": [1]}
+    return [
+        ("species", boxes["species"], "species" in kinds),
+        ("boundary species", boxes["boundary"], "boundary" in kinds),
+        ("set by a rule", boxes["ruled"], "ruled" in kinds),
+        ("drawn at each reaction", boxes["copy"], "copy" in kinds),
+        ("reaction", box | {"color": style.INK, "markersize": 5}, "reaction" in kinds),
+        ("acts on the rate, either way", dash | {"color": _ACTS}, "modifier" in roles),
+        ("acts through a rule or event", dash | {"color": _RULE}, "rule" in roles),
+    ]
