@@ -14,17 +14,21 @@ if TYPE_CHECKING:
     from sbml_hybrid.plots.network import Node
 
 _BEND, _LONGEST = 0.45, 70.0  # how far a curve goes on in the direction of its reaction, and at most, in points
-_BOW = 0.13  # how far an influence bows out, so that it does not run along another line
+_BOW, _WIDE_BOW = 0.13, 0.42  # how far an influence bows out; the second where another line joins the same boxes
 _CLEAR = 2.0  # between a line's end and the box
 
 
 @dataclass(frozen=True)
 class Arrow:
-    """A line for `link`: a quadratic curve through start, control point and end, with a head at its end or none."""
+    """A line for `link`: a quadratic curve (start, control point, end), and whether it has a head at start and end."""
 
     link: Link
     points: np.ndarray
-    head: bool
+    heads: tuple[bool, bool]
+
+    def along(self, t: np.ndarray) -> np.ndarray:
+        """Return points of the curve, (t, 2), for `t` from 0 (start) to 1 (end)."""
+        return _curve(self.points, t)
 
 
 def arrows(
@@ -34,21 +38,36 @@ def arrows(
     are `reversible`.
     """
     axis = {key: _axis(key, nodes, ends) for key, node in nodes.items() if node.kind == "reaction"}
+    joined = [frozenset((source, target)) for _, source, target in ends]
+    sinks = axis.keys() - {source for link, source, _ in ends if link.role == "product"}
     made = []
     for link, source, target in ends:
-        start, end = nodes[source].anchor, nodes[target].anchor
+        shared = joined.count(frozenset((source, target))) > 1
         if link.role in ("reactant", "product"):
-            square, box, side = (target, source, -1) if link.role == "reactant" else (source, target, 1)
-            at, far = nodes[square].anchor, nodes[box].anchor
-            control = at + side * axis[square] * min(_BEND * float(np.hypot(*(far - at))), _LONGEST)
-            points = _clipped(np.array([at, control, far]), nodes[box])  # from the reaction to the species
-            made.append(Arrow(link, points, link.role == "product" or square in reversible))
+            square, box = (target, source) if link.role == "reactant" else (source, target)
+            points = _through(nodes[square].anchor, nodes[box], axis[square], link.role, shared)
+            heads = (False, link.role == "product" or square in reversible)
+            if square in sinks:  # nothing leads on from there, so the head shows which way it goes
+                points, heads = _clipped(points[::-1], nodes[square]), (heads[1], True)
+            made.append(Arrow(link, points, heads))
         else:
+            start, end = nodes[source].anchor, nodes[target].anchor
             across = np.array([start[1] - end[1], end[0] - start[0]])
-            control = (start + end) / 2 + _BOW * across
+            control = (start + end) / 2 + (_WIDE_BOW if shared else _BOW) * across
             points = _clipped(np.array([end, control, start]), nodes[source])[::-1]
-            made.append(Arrow(link, _clipped(points, nodes[target], _CLEAR + 1.0), False))
+            made.append(Arrow(link, _clipped(points, nodes[target], _CLEAR + 1.0), (False, False)))
     return made
+
+
+def _through(at: np.ndarray, box: Node, axis: np.ndarray, role: str, shared: bool) -> np.ndarray:
+    """The curve from a reaction `at` its place to a species: first along the reaction's `axis`, or against it."""
+    way = box.anchor - at
+    far = float(np.hypot(*way))
+    control = at + (axis if role == "product" else -axis) * min(_BEND * far, _LONGEST)
+    if shared:  # reactant and product, or modifier: apart from the other line
+        across = np.array([-way[1], way[0]]) * (_BEND if role == "product" else -_BEND)
+        control = at + 0.5 * way + across if role == "reactant" else at + 0.5 * way + 0.5 * across
+    return _clipped(np.array([at, control, box.anchor]), box)
 
 
 def _axis(key: str, nodes: Mapping[str, Node], ends: list[tuple[Link, str, str]]) -> np.ndarray:
@@ -77,9 +96,52 @@ def _clipped(points: np.ndarray, node: Node, clear: float = _CLEAR) -> np.ndarra
     else:
         half = np.array([node.width, node.height]) / 2
     t = np.linspace(0.0, 1.0, 101)[:, None]
-    curve = (1 - t) ** 2 * points[0] + 2 * t * (1 - t) * points[1] + t**2 * points[2]
+    curve = _curve(points, t[:, 0])
     outside = np.flatnonzero((np.abs(curve - node.anchor) > half + clear).any(axis=1))
     stop = t[outside[-1], 0] if len(outside) else 1.0
     first = points[0] + stop * (points[1] - points[0])  # de Casteljau
     second = points[1] + stop * (points[2] - points[1])
     return np.array([points[0], first, first + stop * (second - first)])
+
+
+def _curve(points: np.ndarray, t: np.ndarray) -> np.ndarray:
+    t = t[:, None]
+    return (1 - t) ** 2 * points[0] + 2 * t * (1 - t) * points[1] + t**2 * points[2]
+
+
+# -- names of reactions ----------------------------------------------------------------------------
+
+
+def name_places(nodes: Mapping[str, Node], lines: list[Arrow], line_height: float) -> dict[str, tuple[float, float]]:
+    """Return the middle of each reaction's name: beside its square, where the fewest lines run and no box is."""
+    points = np.concatenate([line.along(np.linspace(0, 1, 25)) for line in lines]) if lines else np.zeros((0, 2))
+    taken = [_box(n.anchor, n.width, n.height) for n in nodes.values() if n.kind != "reaction"]
+    taken += [_box(n.anchor, 6.0, 6.0) for n in nodes.values() if n.kind == "reaction"]
+    middle = np.array([0.5])
+    taken += [_box(line.along(middle)[0], 9.0, 9.0) for line in lines if line.link.count]
+    places = {}
+    for key, node in nodes.items():
+        if node.kind != "reaction" or not node.lines:
+            continue
+        wide, high = node.width, line_height * len(node.lines)
+        across, up = wide / 2 + 6.0, high / 2 + 4.0
+        spots = [(0, up), (0, -up), (across, 0), (-across, 0)]
+        spots += [(sx * across * 0.85, sy * up * 0.85) for sx in (1, -1) for sy in (1, -1)]
+        costs = []
+        for spot in spots:
+            box = _box(node.anchor + spot, wide, high)
+            covered = sum(_overlap(box, other) for other in taken)
+            costs.append(100 * covered + ((points > box[:2]) & (points < box[2:])).all(axis=1).sum())
+        best = node.anchor + spots[int(np.argmin(costs))]
+        taken.append(_box(best, wide, high))
+        places[key] = (float(best[0]), float(best[1]))
+    return places
+
+
+def _box(middle: np.ndarray, width: float, height: float) -> np.ndarray:
+    half = np.array([width, height]) / 2
+    return np.concatenate([middle - half, middle + half])
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
+    return bool((a[:2] < b[2:]).all() and (b[:2] < a[2:]).all())

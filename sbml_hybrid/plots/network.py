@@ -14,7 +14,7 @@ from sbml_hybrid.mechanism.layout import Layout, layout
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.mechanism.wiring import Link, Wiring, wiring
 from sbml_hybrid.plots import style
-from sbml_hybrid.plots.arrows import Arrow, arrows
+from sbml_hybrid.plots.arrows import Arrow, arrows, name_places
 from sbml_hybrid.plots.placement import complete, place
 
 if TYPE_CHECKING:
@@ -289,6 +289,8 @@ def _drawn(
     edges += [(*line.points.min(axis=0), *line.points.max(axis=0)) for line in lines]
     left, top = np.min(edges, axis=0)[:2] + (4.0, 14.0)
     right, bottom = np.max(edges, axis=0)[2:] - (4.0, 4.0)
+    if axes is None and (spare := 72 * _NARROWEST - (right - left)) > 0:  # a small network is not blown up
+        left, right = left - spare / 2, right + spare / 2
     wide, high = right - left, bottom - top
     scale = min(1.0, 72 * _WIDEST / wide, 72 * _TALLEST / high)
     made = style.panels(1, 1, axes, max(_NARROWEST, wide * scale / 72), max(1.0, high * scale / 72)).reshape(-1)
@@ -309,7 +311,8 @@ def _drawn(
         _write(one, x + 6, y + 3, frame.label, _FONT * scale, color=style.PALE, ha="left", va="top", zorder=0.5)
     for line in lines:
         _draw_line(one, line, scale)
-    small = sum(_draw_node(one, node, scale) for node in nodes.values())
+    spots = name_places(nodes, lines, 1.2 * _font("reaction"))
+    small = sum(_draw_node(one, node, scale, spots.get(node.key)) for node in nodes.values())
     if small:
         one.annotate(
             f"{small} names are left out: too small to read at this size.",
@@ -319,7 +322,7 @@ def _drawn(
     return made
 
 
-def _draw_node(one: Axes, node: Node, scale: float) -> bool:
+def _draw_node(one: Axes, node: Node, scale: float, spot: tuple[float, float] | None) -> bool:
     """Draw a box and its name; return whether the name was left out."""
     from matplotlib import patches
 
@@ -327,7 +330,7 @@ def _draw_node(one: Axes, node: Node, scale: float) -> bool:
     if node.kind == "reaction":
         x, y = node.anchor - _SQUARE / 2
         shape = patches.Rectangle((x, y), _SQUARE, _SQUARE, fc=style.INK, ec=style.INK, lw=0, zorder=3)
-        place = node.y + _SQUARE / 2
+        place = spot
     else:
         face, edge, dashes = _LOOKS[node.kind]
         round_ = f"round,pad=0,rounding_size={min(5.0, node.height / 3, node.width / 3)}"
@@ -335,7 +338,7 @@ def _draw_node(one: Axes, node: Node, scale: float) -> bool:
         shape = patches.FancyBboxPatch(
             corner, node.width, node.height, boxstyle=round_, fc=face, ec=edge, lw=1.1 * scale, ls=dashes, zorder=3
         )
-        place = node.y
+        place = node.x, node.y
         wide = max(_width(line, font) for line in node.lines)
         font *= min(1.0, (node.width - 2) / wide, node.height / (1.2 * font * len(node.lines)))
     shape.set_gid(f"{node.kind}:{node.key}")
@@ -344,7 +347,7 @@ def _draw_node(one: Axes, node: Node, scale: float) -> bool:
         return bool(node.lines)
     if node.lines:
         colour = "#555555" if node.kind in ("reaction", "copy") else style.INK
-        text = _write(one, node.x, place, "\n".join(node.lines), font * scale, color=colour, zorder=4)
+        text = _write(one, *place, "\n".join(node.lines), font * scale, color=colour, zorder=4)
         if node.kind == "reaction":
             _halo(text, scale)
     return False
@@ -362,11 +365,11 @@ def _draw_line(one: Axes, line: Arrow, scale: float) -> None:
     }[line.link.role]
     path = Path(line.points, [Path.MOVETO, Path.CURVE3, Path.CURVE3])
     gid = f"{line.link.role}:{line.link.source}:{line.link.target}"
-    if line.head:
+    if any(line.heads):
+        heads = "<|" * line.heads[0] + "-" + "|>" * line.heads[1] + ",head_length=0.42,head_width=0.19"
         shape = patches.FancyArrowPatch(
-            path=path, arrowstyle="-|>,head_length=0.42,head_width=0.19", mutation_scale=12 * scale, zorder=1.5,
-            joinstyle="miter", **look,
-        )  # fmt: skip
+            path=path, arrowstyle=heads, mutation_scale=12 * scale, zorder=1.5, joinstyle="miter", **look
+        )
     else:
         shape = patches.PathPatch(path, **(look | {"fc": "none"}), zorder=1.5, capstyle="butt")
     shape.set_gid(gid)
@@ -374,8 +377,7 @@ def _draw_line(one: Axes, line: Arrow, scale: float) -> None:
     if line.link.role in ("modifier", "rule"):
         one.add_patch(patches.Circle(line.points[-1], 2.3, fc=look["fc"], ec="none", zorder=1.6))
     if line.link.count and _FONT * 0.82 * scale >= _SMALLEST:
-        start, control, end = line.points
-        text = _write(one, *(start + 2 * control + end) / 4, line.link.count, 0.85 * _FONT * scale, color=_LINE, zorder=2)
+        text = _write(one, *line.along(np.array([0.5]))[0], line.link.count, 0.85 * _FONT * scale, color=_LINE, zorder=2)
         _halo(text, scale)
 
 
@@ -403,6 +405,6 @@ def _legend(nodes: dict[str, Node], lines: list[Arrow]) -> list[tuple[str, dict,
         ("set by a rule", boxes["ruled"], "ruled" in kinds),
         ("drawn at each reaction", boxes["copy"], "copy" in kinds),
         ("reaction", box | {"color": style.INK, "markersize": 5}, "reaction" in kinds),
-        ("acts on the rate, either way", dash | {"color": _ACTS}, "modifier" in roles),
+        ("speeds up or slows down", dash | {"color": _ACTS}, "modifier" in roles),
         ("acts through a rule or event", dash | {"color": _RULE}, "rule" in roles),
     ]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-_GAP = 26.0  # of free line between two boxes that are linked
+_GAP = 30.0  # of free line between two boxes that are linked
 _MARGIN = 7.0  # between boxes that are not
 _STARTS, _FEW = 6, 130  # how often a layout is begun anew, and up to how many boxes
 
