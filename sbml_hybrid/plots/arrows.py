@@ -26,6 +26,11 @@ class Arrow:
     points: np.ndarray
     heads: tuple[bool, bool]
 
+    @property
+    def count_place(self) -> np.ndarray:
+        """Where the stoichiometry is written: nearer to the species than to the reaction."""
+        return self.along(np.array([0.6]))[0]
+
     def along(self, t: np.ndarray) -> np.ndarray:
         """Return points of the curve, (t, 2), for `t` from 0 (start) to 1 (end)."""
         return _curve(self.points, t)
@@ -52,8 +57,7 @@ def arrows(
             made.append(Arrow(link, points, heads))
         else:
             start, end = nodes[source].anchor, nodes[target].anchor
-            across = np.array([start[1] - end[1], end[0] - start[0]])
-            control = (start + end) / 2 + (_WIDE_BOW if shared else _BOW) * across
+            control = (start + end) / 2 + _across(end - start, _WIDE_BOW if shared else _BOW)
             points = _clipped(np.array([end, control, start]), nodes[source])[::-1]
             made.append(Arrow(link, _clipped(points, nodes[target], _CLEAR + 1.0), (False, False)))
     return made
@@ -65,9 +69,14 @@ def _through(at: np.ndarray, box: Node, axis: np.ndarray, role: str, shared: boo
     far = float(np.hypot(*way))
     control = at + (axis if role == "product" else -axis) * min(_BEND * far, _LONGEST)
     if shared:  # reactant and product, or modifier: apart from the other line
-        across = np.array([-way[1], way[0]]) * (_BEND if role == "product" else -_BEND)
-        control = at + 0.5 * way + across if role == "reactant" else at + 0.5 * way + 0.5 * across
+        control = at + 0.5 * way + (_across(way, _BEND / 2) if role == "product" else -_across(way, _BEND))
     return _clipped(np.array([at, control, box.anchor]), box)
+
+
+def _across(way: np.ndarray, share: float) -> np.ndarray:
+    """At a right angle to `way`, a `share` of its length, and not much for a long one."""
+    far = max(float(np.hypot(*way)), 1e-9)
+    return np.array([-way[1], way[0]]) / far * min(share * far, _LONGEST * share / _BEND)
 
 
 def _axis(key: str, nodes: Mapping[str, Node], ends: list[tuple[Link, str, str]]) -> np.ndarray:
@@ -117,8 +126,7 @@ def name_places(nodes: Mapping[str, Node], lines: list[Arrow], line_height: floa
     points = np.concatenate([line.along(np.linspace(0, 1, 25)) for line in lines]) if lines else np.zeros((0, 2))
     taken = [_box(n.anchor, n.width, n.height) for n in nodes.values() if n.kind != "reaction"]
     taken += [_box(n.anchor, 6.0, 6.0) for n in nodes.values() if n.kind == "reaction"]
-    middle = np.array([0.5])
-    taken += [_box(line.along(middle)[0], 9.0, 9.0) for line in lines if line.link.count]
+    taken += [_box(line.count_place, 6.0 + 5.0 * len(line.link.count), 11.0) for line in lines if line.link.count]
     places = {}
     for key, node in nodes.items():
         if node.kind != "reaction" or not node.lines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _FONT, _SMALLEST = 8.5, 3.6  # points; below the second a label is left out rather than unreadable
 _WIDEST, _TALLEST, _NARROWEST = 13.0, 13.0, 4.4  # inches
 _NAMED_REACTIONS = 30  # with more, their names are left out
-_WRAP, _LINES = 15, 3
+_WRAP, _UNBROKEN, _LINES = 15, 24, 3  # letters in a line, in one word, lines in a name
 _SQUARE = 6.0
 _LINE, _ACTS, _RULE = "#4D4D4D", style.COLOURS[7], "#B87A00"
 _LOOKS = {  # face, edge, dashes
@@ -181,13 +182,14 @@ def _font(kind: str, small: bool = False) -> float:
 
 def _wrapped(text: str) -> tuple[str, ...]:
     """Lines of about 15 letters, broken after a space, ``_`` or the like; at most three, the rest is an ellipsis."""
-    text = " ".join(text.split())
+    pieces = re.findall(r".+?(?:[ _\-,:;/+]+|$)", " ".join(text.split()))
+    pieces = [hump for p in pieces for hump in ([p] if len(p) <= _WRAP else re.split(r"(?<=[a-z])(?=[A-Z])", p))]
+    pieces = [p[i : i + _UNBROKEN] for p in pieces for i in range(0, len(p), _UNBROKEN)]
     lines = [""]
-    for piece in "".join(c + "\0" if c in " _-,:;/+" else c for c in text).split("\0"):
-        for part in (piece[i : i + _WRAP + 3] for i in range(0, len(piece), _WRAP + 3)):
-            if lines[-1] and len(lines[-1]) + len(part) > _WRAP:
-                lines.append("")
-            lines[-1] += part
+    for piece in pieces:
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > _WRAP:
+            lines.append("")
+        lines[-1] += piece
     if len(lines) > 1 and len(lines[-1]) <= 2:
         lines[-2:] = [lines[-2] + lines[-1]]
     lines = [line.strip() for line in lines]
@@ -285,10 +287,8 @@ def _drawn(
 ) -> style.Panels:
     from matplotlib import patches
 
-    edges = [_around([n]) for n in nodes.values()] + [f.edges for f in frames]
-    edges += [(*line.points.min(axis=0), *line.points.max(axis=0)) for line in lines]
-    left, top = np.min(edges, axis=0)[:2] + (4.0, 14.0)
-    right, bottom = np.max(edges, axis=0)[2:] - (4.0, 4.0)
+    spots = name_places(nodes, lines, 1.2 * _font("reaction"))
+    left, top, right, bottom = _extent(nodes, lines, frames, spots)
     if axes is None and (spare := 72 * _NARROWEST - (right - left)) > 0:  # a small network is not blown up
         left, right = left - spare / 2, right + spare / 2
     wide, high = right - left, bottom - top
@@ -311,15 +311,27 @@ def _drawn(
         _write(one, x + 6, y + 3, frame.label, _FONT * scale, color=style.PALE, ha="left", va="top", zorder=0.5)
     for line in lines:
         _draw_line(one, line, scale)
-    spots = name_places(nodes, lines, 1.2 * _font("reaction"))
     small = sum(_draw_node(one, node, scale, spots.get(node.key)) for node in nodes.values())
     if small:
         one.annotate(
-            f"{small} names are left out: too small to read at this size.",
+            f"{small} name{'s' * (small > 1)} left out: too small to read at this size.",
             xy=(0, 0), xycoords="axes fraction", fontsize=style.FONT - 1.5, color=style.PALE, va="top",
             annotation_clip=False,
         )  # fmt: skip
     return made
+
+
+def _extent(nodes: dict[str, Node], lines: list[Arrow], frames: list[Frame], spots: dict) -> np.ndarray:
+    """Left, upper, right and lower edge of all that is drawn."""
+    boxes = [frame.edges for frame in frames]
+    for key, node in nodes.items():
+        x, y = spots.get(key, (node.x, node.y))
+        boxes.append((x - node.width / 2, y - node.height / 2, x + node.width / 2, y + node.height / 2))
+    for line in lines:
+        points = line.along(np.linspace(0, 1, 11))
+        boxes.append((*points.min(axis=0), *points.max(axis=0)))
+    edges = np.array(boxes)
+    return np.concatenate([edges[:, :2].min(axis=0) - 5.0, edges[:, 2:].max(axis=0) + 5.0])
 
 
 def _draw_node(one: Axes, node: Node, scale: float, spot: tuple[float, float] | None) -> bool:
@@ -340,7 +352,8 @@ def _draw_node(one: Axes, node: Node, scale: float, spot: tuple[float, float] | 
         )
         place = node.x, node.y
         wide = max(_width(line, font) for line in node.lines)
-        font *= min(1.0, (node.width - 2) / wide, node.height / (1.2 * font * len(node.lines)))
+        # A box of the file's layout may be too small for its name: that stands out, and can be read.
+        font *= max(0.7, min(1.0, (node.width - 2) / wide, node.height / (1.2 * font * len(node.lines))))
     shape.set_gid(f"{node.kind}:{node.key}")
     one.add_patch(shape)
     if font * scale < _SMALLEST:
@@ -377,7 +390,7 @@ def _draw_line(one: Axes, line: Arrow, scale: float) -> None:
     if line.link.role in ("modifier", "rule"):
         one.add_patch(patches.Circle(line.points[-1], 2.3, fc=look["fc"], ec="none", zorder=1.6))
     if line.link.count and _FONT * 0.82 * scale >= _SMALLEST:
-        text = _write(one, *line.along(np.array([0.5]))[0], line.link.count, 0.85 * _FONT * scale, color=_LINE, zorder=2)
+        text = _write(one, *line.count_place, line.link.count, 0.85 * _FONT * scale, color=_LINE, zorder=2)
         _halo(text, scale)
 
 
@@ -401,7 +414,7 @@ def _legend(nodes: dict[str, Node], lines: list[Arrow]) -> list[tuple[str, dict,
     dash = {"linestyle": (0, (3.5, 2)), "linewidth": 1.0, "marker": "o", "markersize": 4, "markevery": [1]}
     return [
         ("species", boxes["species"], "species" in kinds),
-        ("boundary species", boxes["boundary"], "boundary" in kinds),
+        ("boundary species (dashed)", boxes["boundary"], "boundary" in kinds),
         ("set by a rule", boxes["ruled"], "ruled" in kinds),
         ("drawn at each reaction", boxes["copy"], "copy" in kinds),
         ("reaction", box | {"color": style.INK, "markersize": 5}, "reaction" in kinds),

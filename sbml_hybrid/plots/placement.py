@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-_GAP = 30.0  # of free line between two boxes that are linked
+_GAP = 30.0  # of free line between two boxes that are linked, at least
 _MARGIN = 7.0  # between boxes that are not
 _STARTS, _FEW = 6, 130  # how often a layout is begun anew, and up to how many boxes
 
@@ -100,6 +100,7 @@ def _part(part: np.ndarray, size: np.ndarray, ends: np.ndarray, group: np.ndarra
     inside = np.isin(ends, part).all(axis=1)
     ends = np.searchsorted(part, ends[inside])
     size, group = size[part], group[part]
+    ends = _joined(ends, group)
     distances = _distances(size, ends, group)
     best, fewest = None, math.inf
     for start in range(_STARTS if len(part) <= _FEW else 1):
@@ -113,18 +114,32 @@ def _part(part: np.ndarray, size: np.ndarray, ends: np.ndarray, group: np.ndarra
     return best
 
 
+def _joined(ends: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Join what is not linked to the rest, at the rim of its own group, so that groups stay together."""
+    import networkx as nx
+
+    graph = nx.empty_graph(len(group))
+    graph.add_edges_from(ends.tolist())
+    first, *others = sorted((sorted(part) for part in nx.connected_components(graph)), key=lambda p: (-len(p), p[0]))
+    reach = nx.single_source_shortest_path_length(graph, nx.center(graph.subgraph(first))[0])
+    added = []
+    for part in others:
+        kin = [i for i in first if group[i] == group[part[0]]] or first
+        added.append((max(kin, key=lambda i: (reach[i], -i)), part[0]))
+    return np.array([*ends.tolist(), *added], int).reshape(-1, 2)
+
+
 def _distances(size: np.ndarray, ends: np.ndarray, group: np.ndarray) -> np.ndarray:
     """How far boxes should be from each other: along the shortest way over the links, for boxes of their size."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import shortest_path
 
     radius = size.sum(axis=1) / 4
-    length = radius[ends].sum(axis=1) + _GAP
     count = len(size)
+    gap = _GAP * float(np.clip(len(ends) / count / 1.3, 1.0, 2.2))  # where much is linked, lines need room
+    length = radius[ends].sum(axis=1) + gap
     graph = coo_array((length, (ends[:, 0], ends[:, 1])), (count, count)).tocsr()
     distances = shortest_path(graph.maximum(graph.T), directed=False)
-    reached = distances[np.isfinite(distances)]
-    distances[~np.isfinite(distances)] = reached.max()
     other = (group[:, None] != group) & (group[:, None] != "") & (group != "")
     distances[other] += 3 * _GAP
     return distances
@@ -163,27 +178,30 @@ def _apart(places: np.ndarray, size: np.ndarray, free: np.ndarray, room: float, 
     """Push the `free` boxes off the others, each pair along the shorter way; grow the picture where that never ends."""
     places = places.copy()
     half = (size[:, None] + size) / 2 + room
-    weight = np.where(free, 1.0, 0.0)
-    share = weight[:, None] / np.maximum(weight[:, None] + weight, 1.0)
-    rank = np.arange(len(places))
-    side = np.where(rank[:, None] < rank, -1.0, 1.0)  # for boxes at one place
-    for _ in range(40 if grow else 10):
-        for _ in range(60):
-            apart = places[:, None] - places
-            over = half - np.abs(apart)
-            hit = (over > 1e-6).all(axis=2) & (share > 0)
-            np.fill_diagonal(hit, False)
+    share = free / np.maximum(free[:, None] * 1.0 + free, 1.0)  # (other, moved)
+    able = np.triu(free[:, None] | free, 1)
+    for _ in range(40 if grow else 4):
+        for _ in range(40):
+            near = (np.abs(places[:, None, 0] - places[:, 0]) < half[..., 0] - 1e-6) & able
+            first, second = np.nonzero(near)
+            apart = places[second] - places[first]
+            over = half[first, second] - np.abs(apart)
+            hit = over[:, 1] > 1e-6
             if not hit.any():
                 return places
-            way = over.argmin(axis=2)
-            for axis in (0, 1):
-                sign = np.where(np.abs(apart[..., axis]) > 1e-9, np.sign(apart[..., axis]), side)
-                push = np.where(hit & (way == axis), sign * (over[..., axis] * 1.01 + 0.01) * share, 0.0)
-                most = np.abs(push).max(axis=1)
-                total = push.sum(axis=1)
-                places[:, axis] += np.clip(total, -most, most)
+            first, second, apart, over = first[hit], second[hit], apart[hit], over[hit]
+            way = over.argmin(axis=1)
+            pair = np.arange(len(way))
+            push = np.zeros_like(apart)
+            push[pair, way] = np.where(apart[pair, way] < 0, -1.0, 1.0) * (1.01 * over[pair, way] + 0.01)
+            moves, most = np.zeros_like(places), np.zeros_like(places)
+            for one, other, sign in ((first, second, -1.0), (second, first, 1.0)):
+                step = sign * push * share[other, one][:, None]
+                np.add.at(moves, one, step)
+                np.maximum.at(most, one, np.abs(step))
+            places += np.clip(moves, -most, most)
         if grow:
-            places *= 1.06
+            places *= 1.1
     return places
 
 
