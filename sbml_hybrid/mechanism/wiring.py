@@ -35,9 +35,10 @@ class Wiring:
 def wiring(model: Model) -> Wiring:
     """Return the network of a model.
 
-    A reaction has a "modifier" link from each species that it declares as one or that its law depends on, be
-    it through an assignment rule (its reactants, and the products of a reversible one, are left out: that they count is known). The sign of an influence is not looked
-    for. A total that the reactions conserve acts on nothing, for it never changes.
+    A reaction has a "modifier" link from each species that it declares as one, and from what else its law depends
+    on, be it through an assignment rule; that a law depends on the reactants, and in a reversible reaction on
+    the products, goes without saying. The sign of an influence is not looked for. A total that the
+    reactions conserve acts on nothing, for it never changes.
 
     Parameters
     ----------
@@ -78,7 +79,9 @@ def _summed(side: tuple[Participant, ...]) -> dict[str, str]:
     words = {}
     for species, listed in counts.items():
         if any(p.stoichiometry is None for p in listed):
-            words[species] = " + ".join(p.id or "n" if p.stoichiometry is None else f"{p.stoichiometry:g}" for p in listed)
+            words[species] = " + ".join(
+                p.id or "n" if p.stoichiometry is None else f"{p.stoichiometry:g}" for p in listed
+            )
         else:
             words[species] = f"{sum(p.stoichiometry for p in listed):g}"
     return {species: "" if word == "1" else word for species, word in words.items()}

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sbml_hybrid.mechanism.wiring import Link
-
-if TYPE_CHECKING:
-    from sbml_hybrid.plots.network import Node
+from sbml_hybrid.plots.boxes import SQUARE, Node
 
 _BEND, _LONGEST = 0.45, 70.0  # how far a curve goes on in the direction of its reaction, and at most, in points
 _BOW, _WIDE_BOW = 0.13, 0.42  # how far an influence bows out; the second where another line joins the same boxes
@@ -36,9 +33,7 @@ class Arrow:
         return _curve(self.points, t)
 
 
-def arrows(
-    nodes: Mapping[str, Node], ends: list[tuple[Link, str, str]], reversible: frozenset[str]
-) -> list[Arrow]:
+def arrows(nodes: Mapping[str, Node], ends: list[tuple[Link, str, str]], reversible: frozenset[str]) -> list[Arrow]:
     """Return the lines between the boxes, for links with the keys of the boxes at their ends, and the reactions that
     are `reversible`.
     """
@@ -100,10 +95,7 @@ def _towards(at: np.ndarray, keys: set[str], nodes: Mapping[str, Node]) -> np.nd
 
 def _clipped(points: np.ndarray, node: Node, clear: float = _CLEAR) -> np.ndarray:
     """The curve up to where it enters the box that it ends in."""
-    if node.kind == "reaction":
-        half = np.array([3.0, 3.0])
-    else:
-        half = np.array([node.width, node.height]) / 2
+    half = np.array([SQUARE, SQUARE] if node.kind == "reaction" else [node.width, node.height]) / 2
     t = np.linspace(0.0, 1.0, 101)[:, None]
     curve = _curve(points, t[:, 0])
     outside = np.flatnonzero((np.abs(curve - node.anchor) > half + clear).any(axis=1))
@@ -125,21 +117,22 @@ def name_places(nodes: Mapping[str, Node], lines: list[Arrow], line_height: floa
     """Return the middle of each reaction's name: beside its square, where the fewest lines run and no box is."""
     points = np.concatenate([line.along(np.linspace(0, 1, 25)) for line in lines]) if lines else np.zeros((0, 2))
     taken = [_box(n.anchor, n.width, n.height) for n in nodes.values() if n.kind != "reaction"]
-    taken += [_box(n.anchor, 6.0, 6.0) for n in nodes.values() if n.kind == "reaction"]
+    taken += [_box(n.anchor, SQUARE, SQUARE) for n in nodes.values() if n.kind == "reaction"]
     taken += [_box(line.count_place, 6.0 + 5.0 * len(line.link.count), 11.0) for line in lines if line.link.count]
     places = {}
     for key, node in nodes.items():
         if node.kind != "reaction" or not node.lines:
             continue
         wide, high = node.width, line_height * len(node.lines)
-        across, up = wide / 2 + 6.0, high / 2 + 4.0
+        across, up = wide / 2 + SQUARE, high / 2 + SQUARE - 2.0
         spots = [(0, up), (0, -up), (across, 0), (-across, 0)]
         spots += [(sx * across * 0.85, sy * up * 0.85) for sx in (1, -1) for sy in (1, -1)]
         costs = []
         for spot in spots:
             box = _box(node.anchor + spot, wide, high)
             covered = sum(_overlap(box, other) for other in taken)
-            costs.append(100 * covered + ((points > box[:2]) & (points < box[2:])).all(axis=1).sum())
+            crossed = ((points > box[:2] - 2.5) & (points < box[2:] + 2.5)).all(axis=1)
+            costs.append(100 * covered + crossed.sum())
         best = node.anchor + spots[int(np.argmin(costs))]
         taken.append(_box(best, wide, high))
         places[key] = (float(best[0]), float(best[1]))

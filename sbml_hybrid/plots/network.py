@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,21 +10,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sbml_hybrid.errors import ModelError, unknown_name
-from sbml_hybrid.mechanism.layout import Layout, layout
+from sbml_hybrid.mechanism.layout import Layout, TextGlyph, layout
 from sbml_hybrid.mechanism.model import Model
-from sbml_hybrid.mechanism.wiring import Link, Wiring, wiring
+from sbml_hybrid.mechanism.wiring import wiring
 from sbml_hybrid.plots import style
 from sbml_hybrid.plots.arrows import Arrow, arrows, name_places
+from sbml_hybrid.plots.boxes import FONT, SQUARE, Ends, Node, boxes, name_size, text_width
 from sbml_hybrid.plots.placement import complete, place
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_FONT, _SMALLEST = 8.5, 3.6  # points; below the second a label is left out rather than unreadable
+_SMALLEST = 3.6  # points; below it a name is left out rather than unreadable
 _WIDEST, _TALLEST, _NARROWEST = 13.0, 13.0, 4.4  # inches
-_NAMED_REACTIONS = 30  # with more, their names are left out
-_WRAP, _UNBROKEN, _LINES = 15, 24, 3  # letters in a line, in one word, lines in a name
-_SQUARE = 6.0
+_LONGEST_NOTE = 200  # letters
 _LINE, _ACTS, _RULE = "#4D4D4D", style.COLOURS[7], "#B87A00"
 _LOOKS = {  # face, edge, dashes
     "species": ("#DCEBF6", style.COLOURS[0], "-"),
@@ -35,28 +33,7 @@ _LOOKS = {  # face, edge, dashes
 }
 
 
-@dataclass(frozen=True)
-class Node:
-    """A box of the picture, in points: what it shows, its middle, and its size."""
-
-    key: str
-    id: str
-    kind: str
-    lines: tuple[str, ...]
-    width: float
-    height: float
-    x: float = 0.0
-    y: float = 0.0
-
-    @property
-    def anchor(self) -> np.ndarray:
-        """Where links end: the middle, or a reaction's square, which stands above its name."""
-        return np.array([self.x, self.y - (self.height - _SQUARE) / 2 if self.kind == "reaction" else self.y])
-
-
-def network(
-    model: Model, labels: str = "id", currency: Iterable[str] = (), axes: Axes | None = None
-) -> style.Panels:
+def network(model: Model, labels: str = "id", currency: Iterable[str] = (), axes: Axes | None = None) -> style.Panels:
     """Draw the species and reactions of a model as a network.
 
     A reaction is a small square: lines come from its reactants, arrows lead to its products, and a reversible one has
@@ -106,109 +83,19 @@ def network(
             f"{model.source} has no species and no rate rule: there is no network to draw. Try: model.describe()."
         )
     drawing = layout(model)
-    if drawing is not None and 2 * len({g.of for g in drawing.species}) < len(species):
+    if drawing is not None and 2 * len({g.of for g in drawing.species} - set(currency)) < len(species):
         drawing = None
-    nodes, ends = _nodes(model, wired, labels, set(currency), drawing)
-    nodes = _placed(nodes, ends, drawing, _groups(model, nodes, wired))
+    nodes, ends = boxes(model, wired, labels, set(currency), drawing)
+    nodes = _placed(nodes, ends, drawing, _groups(model, nodes))
     two_way = frozenset(r.id for r in model.reactions if r.reversible)
     lines = arrows(nodes, ends, two_way)
-    return _drawn(nodes, lines, _frames(model, nodes, drawing, labels), axes)
-
-
-# -- what is drawn ---------------------------------------------------------------------------------
-
-_Ends = list[tuple[Link, str, str]]  # with the keys of the boxes at both ends
-
-
-def _nodes(
-    model: Model, wired: Wiring, labels: str, currency: set[str], drawing: Layout | None
-) -> tuple[dict[str, Node], _Ends]:
-    """The boxes, still without places, and which of them each link joins."""
-    named = len(wired.reactions) <= _NAMED_REACTIONS
-    nodes = {id: _node(model, id, id, labels, named) for id in wired.reactions}
-    glyphs: dict[str, list] = {}
-    for glyph in drawing.species if drawing else ():
-        glyphs.setdefault(glyph.of, []).append(glyph)
-    boxes: dict[str, list[str]] = {}
-    for id in wired.quantities:
-        if id in currency:
-            continue
-        shown = glyphs.get(id, [])
-        boxes[id] = [id, *(f"{id} ({glyph.id})" for glyph in shown[1:])]
-        for key, glyph in itertools.zip_longest(boxes[id], shown):
-            nodes[key] = _node(model, key, id, labels, True)
-            if glyph is not None:
-                x, y = glyph.box.centre
-                nodes[key] = replace(nodes[key], width=glyph.box.width, height=glyph.box.height, x=x, y=y)
-    chosen = {r.of: set(r.participants) for r in drawing.reactions} if drawing else {}
-
-    def box(id: str, link: Link) -> str:
-        other = link.target if id == link.source else link.source
-        if id in currency:
-            key = f"{id} at {other}"
-            if key not in nodes:
-                nodes[key] = replace(_node(model, key, id, labels, True, small=True), kind="copy")
-            return key
-        keys = boxes.get(id, [id])
-        for key, glyph in zip(keys, glyphs.get(id, []), strict=False):
-            if glyph.id in chosen.get(other, ()):
-                return key
-        return keys[0]
-
-    ends = [(link, box(link.source, link), box(link.target, link)) for link in wired.links]
-    for id in currency - {n.id for n in nodes.values()}:  # takes part in nothing
-        nodes[id] = _node(model, id, id, labels, True)
-    return nodes, ends
-
-
-def _node(model: Model, key: str, id: str, labels: str, named: bool, small: bool = False) -> Node:
-    part = model.by_id[id]
-    kind = "reaction" if hasattr(part, "reactants") else "species"
-    if id in model.rate_rules or id in model.assignment_rules:
-        kind = "ruled"
-    elif kind == "species" and (part.boundary or part.constant):
-        kind = "boundary"
-    lines = _wrapped(part.name.strip() or id if labels == "name" else id) if named else ()
-    font = _font(kind, small)
-    wide, high = max((_width(line, font) for line in lines), default=0.0), 1.2 * font * len(lines)
-    if kind == "reaction":
-        return Node(key, id, kind, lines, max(wide, _SQUARE), _SQUARE + high)
-    return Node(key, id, kind, lines, wide + font, high + 0.6 * font)
-
-
-def _font(kind: str, small: bool = False) -> float:
-    return _FONT * (0.82 if kind in ("reaction", "copy") or small else 1.0)
-
-
-def _wrapped(text: str) -> tuple[str, ...]:
-    """Lines of about 15 letters, broken after a space, ``_`` or the like; at most three, the rest is an ellipsis."""
-    pieces = re.findall(r".+?(?:[ _\-,:;/+]+|$)", " ".join(text.split()))
-    pieces = [hump for p in pieces for hump in ([p] if len(p) <= _WRAP else re.split(r"(?<=[a-z])(?=[A-Z])", p))]
-    pieces = [p[i : i + _UNBROKEN] for p in pieces for i in range(0, len(p), _UNBROKEN)]
-    lines = [""]
-    for piece in pieces:
-        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > _WRAP:
-            lines.append("")
-        lines[-1] += piece
-    if len(lines) > 1 and len(lines[-1]) <= 2:
-        lines[-2:] = [lines[-2] + lines[-1]]
-    lines = [line.strip() for line in lines]
-    if len(lines) > _LINES:
-        lines = [*lines[: _LINES - 1], lines[_LINES - 1][: _WRAP - 1] + "…"]
-    return tuple(lines)
-
-
-def _width(text: str, font: float) -> float:
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
-
-    return text_to_path.get_text_width_height_descent(text, FontProperties(size=font), ismath=False)[0]
+    return _drawn(nodes, lines, _frames(model, nodes, drawing, labels), _notes(drawing), axes)
 
 
 # -- where it is drawn -----------------------------------------------------------------------------
 
 
-def _groups(model: Model, nodes: dict[str, Node], wired: Wiring) -> dict[str, str]:
+def _groups(model: Model, nodes: dict[str, Node]) -> dict[str, str]:
     """Box -> compartment, where species lie in several; a reaction is in the one that all its species are in."""
     inside = {s.id: s.compartment for s in model.species}
     if len({inside[n.id] for n in nodes.values() if n.id in inside}) < 2:
@@ -218,9 +105,7 @@ def _groups(model: Model, nodes: dict[str, Node], wired: Wiring) -> dict[str, st
     return {key: inside[node.id] for key, node in nodes.items() if node.id in inside}
 
 
-def _placed(
-    nodes: dict[str, Node], ends: _Ends, drawing: Layout | None, groups: dict[str, str]
-) -> dict[str, Node]:
+def _placed(nodes: dict[str, Node], ends: Ends, drawing: Layout | None, groups: dict[str, str]) -> dict[str, Node]:
     sizes = {key: (node.width, node.height) for key, node in nodes.items()}
     links = [(source, target) for _, source, target in ends]
     if drawing is None:
@@ -228,13 +113,10 @@ def _placed(
     else:
         drawn = {glyph.of for glyph in drawing.species}
         known = {k: (n.x, n.y) for k, n in nodes.items() if n.id in drawn and n.kind != "copy"}
-        known |= {r.of: _middle(nodes[r.of], r.place) for r in drawing.reactions if r.place is not None}
+        squares = {r.of: r.place for r in reversed(drawing.reactions) if r.place is not None}  # the first of several
+        known |= {id: (x, y + (nodes[id].height - SQUARE) / 2) for id, (x, y) in squares.items()}
         places = complete(known, sizes, links)
     return {key: replace(node, x=places[key][0], y=places[key][1]) for key, node in nodes.items()}
-
-
-def _middle(node: Node, square: tuple[float, float]) -> tuple[float, float]:
-    return square[0], square[1] + (node.height - _SQUARE) / 2
 
 
 @dataclass(frozen=True)
@@ -279,21 +161,24 @@ def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
+def _notes(drawing: Layout | None) -> list[TextGlyph]:
+    """The texts of the file's layout that stand alone."""
+    return [t for t in drawing.texts if t.text.strip() and not t.beside and not t.of] if drawing else []
+
+
 # -- the drawing -----------------------------------------------------------------------------------
 
 
 def _drawn(
-    nodes: dict[str, Node], lines: list[Arrow], frames: list[Frame], axes: Axes | None
+    nodes: dict[str, Node], lines: list[Arrow], frames: list[Frame], notes: list[TextGlyph], axes: Axes | None
 ) -> style.Panels:
-    from matplotlib import patches
-
-    spots = name_places(nodes, lines, 1.2 * _font("reaction"))
-    left, top, right, bottom = _extent(nodes, lines, frames, spots)
-    if axes is None and (spare := 72 * _NARROWEST - (right - left)) > 0:  # a small network is not blown up
-        left, right = left - spare / 2, right + spare / 2
-    wide, high = right - left, bottom - top
-    scale = min(1.0, 72 * _WIDEST / wide, 72 * _TALLEST / high)
-    made = style.panels(1, 1, axes, max(_NARROWEST, wide * scale / 72), max(1.0, high * scale / 72)).reshape(-1)
+    names = name_places(nodes, lines, 1.2 * name_size("reaction"))
+    left, top, right, bottom = _extent(nodes, lines, frames, notes, names)
+    room = _NARROWEST if axes is None else axes.get_window_extent().width / axes.figure.dpi
+    spare = max(0.0, 72 * room - (right - left))  # a small network is not blown up
+    left, right = left - spare / 2, right + spare / 2
+    scale = min(1.0, 72 * _WIDEST / (right - left), 72 * _TALLEST / (bottom - top))
+    made = style.panels(1, 1, axes, (right - left) * scale / 72, max(1.0, (bottom - top) * scale / 72)).reshape(-1)
     one = made[0]
     one.set_axis_off()
     style.legend(made, _legend(nodes, lines), columns=4)
@@ -302,31 +187,29 @@ def _drawn(
     one.figure.draw_without_rendering()  # the layout decides how large the axes are
     scale = one.transData.get_matrix()[0, 0] * 72 / one.figure.dpi
     for frame in frames:
-        x, y, far, low = frame.edges
-        shape = patches.FancyBboxPatch(
-            (x, y), far - x, low - y, boxstyle="round,pad=0,rounding_size=6", fc="#F4F4F2", ec="#D5D5D0", lw=0.8, zorder=0
-        )
-        shape.set_gid(f"compartment:{frame.id}")
-        one.add_patch(shape)
-        _write(one, x + 6, y + 3, frame.label, _FONT * scale, color=style.PALE, ha="left", va="top", zorder=0.5)
+        _draw_frame(one, frame, scale)
     for line in lines:
         _draw_line(one, line, scale)
-    small = sum(_draw_node(one, node, scale, spots.get(node.key)) for node in nodes.values())
+    small = sum(_draw_node(one, node, scale, names.get(node.key)) for node in nodes.values())
+    for note in notes:
+        _write(one, *note.box.centre, note.text.strip()[:_LONGEST_NOTE], FONT * scale, color=style.PALE, zorder=4)
     if small:
-        one.annotate(
-            f"{small} name{'s' * (small > 1)} left out: too small to read at this size.",
-            xy=(0, 0), xycoords="axes fraction", fontsize=style.FONT - 1.5, color=style.PALE, va="top",
-            annotation_clip=False,
-        )  # fmt: skip
+        said = f"{small} name{'s' * (small > 1)} left out: too small to read at this size."
+        look = {"fontsize": style.FONT - 1.5, "color": style.PALE, "va": "top", "annotation_clip": False}
+        one.annotate(said, xy=(0, 0), xycoords="axes fraction", **look)
     return made
 
 
-def _extent(nodes: dict[str, Node], lines: list[Arrow], frames: list[Frame], spots: dict) -> np.ndarray:
+def _extent(
+    nodes: dict[str, Node], lines: list[Arrow], frames: list[Frame], notes: list[TextGlyph], names: dict
+) -> np.ndarray:
     """Left, upper, right and lower edge of all that is drawn."""
     boxes = [frame.edges for frame in frames]
+    boxes += [(n.box.x, n.box.y, n.box.x + n.box.width, n.box.y + n.box.height) for n in notes]
     for key, node in nodes.items():
-        x, y = spots.get(key, (node.x, node.y))
+        x, y = names.get(key, (node.x, node.y))
         boxes.append((x - node.width / 2, y - node.height / 2, x + node.width / 2, y + node.height / 2))
+        boxes.append((*(node.anchor - SQUARE / 2), *(node.anchor + SQUARE / 2)))
     for line in lines:
         points = line.along(np.linspace(0, 1, 11))
         boxes.append((*points.min(axis=0), *points.max(axis=0)))
@@ -334,14 +217,25 @@ def _extent(nodes: dict[str, Node], lines: list[Arrow], frames: list[Frame], spo
     return np.concatenate([edges[:, :2].min(axis=0) - 5.0, edges[:, 2:].max(axis=0) + 5.0])
 
 
+def _draw_frame(one: Axes, frame: Frame, scale: float) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    x, y, far, low = frame.edges
+    look = {"fc": "#F4F4F2", "ec": "#D5D5D0", "lw": 0.8, "zorder": 0}
+    shape = FancyBboxPatch((x, y), far - x, low - y, boxstyle="round,pad=0,rounding_size=6", **look)
+    shape.set_gid(f"compartment:{frame.id}")
+    one.add_patch(shape)
+    _write(one, x + 6, y + 3, frame.label, FONT * scale, color=style.PALE, ha="left", va="top", zorder=0.5)
+
+
 def _draw_node(one: Axes, node: Node, scale: float, spot: tuple[float, float] | None) -> bool:
     """Draw a box and its name; return whether the name was left out."""
     from matplotlib import patches
 
-    font = _font(node.kind)
+    font = name_size(node.kind)
     if node.kind == "reaction":
-        x, y = node.anchor - _SQUARE / 2
-        shape = patches.Rectangle((x, y), _SQUARE, _SQUARE, fc=style.INK, ec=style.INK, lw=0, zorder=3)
+        x, y = node.anchor - SQUARE / 2
+        shape = patches.Rectangle((x, y), SQUARE, SQUARE, fc=style.INK, ec=style.INK, lw=0, zorder=3)
         place = spot
     else:
         face, edge, dashes = _LOOKS[node.kind]
@@ -351,7 +245,7 @@ def _draw_node(one: Axes, node: Node, scale: float, spot: tuple[float, float] | 
             corner, node.width, node.height, boxstyle=round_, fc=face, ec=edge, lw=1.1 * scale, ls=dashes, zorder=3
         )
         place = node.x, node.y
-        wide = max(_width(line, font) for line in node.lines)
+        wide = max(text_width(line, font) for line in node.lines)
         # A box of the file's layout may be too small for its name: that stands out, and can be read.
         font *= max(0.7, min(1.0, (node.width - 2) / wide, node.height / (1.2 * font * len(node.lines))))
     shape.set_gid(f"{node.kind}:{node.key}")
@@ -389,14 +283,16 @@ def _draw_line(one: Axes, line: Arrow, scale: float) -> None:
     one.add_patch(shape)
     if line.link.role in ("modifier", "rule"):
         one.add_patch(patches.Circle(line.points[-1], 2.3, fc=look["fc"], ec="none", zorder=1.6))
-    if line.link.count and _FONT * 0.82 * scale >= _SMALLEST:
-        text = _write(one, *line.count_place, line.link.count, 0.85 * _FONT * scale, color=_LINE, zorder=2)
+    if line.link.count and FONT * 0.82 * scale >= _SMALLEST:
+        text = _write(one, *line.count_place, line.link.count, 0.85 * FONT * scale, color=_LINE, zorder=2)
         _halo(text, scale)
 
 
 def _write(one: Axes, x: float, y: float, text: str, size: float, **look):
     """Write a text as it is: ``$``, ``_`` and ``^`` mean nothing."""
-    return one.text(x, y, text, fontsize=size, parse_math=False, usetex=False, **({"ha": "center", "va": "center"} | look))
+    return one.text(
+        x, y, text, fontsize=size, parse_math=False, usetex=False, **({"ha": "center", "va": "center"} | look)
+    )
 
 
 def _halo(text, scale: float) -> None:
@@ -408,9 +304,7 @@ def _halo(text, scale: float) -> None:
 def _legend(nodes: dict[str, Node], lines: list[Arrow]) -> list[tuple[str, dict, bool]]:
     kinds, roles = {n.kind for n in nodes.values()}, {line.link.role for line in lines}
     box = {"marker": "s", "markersize": 7, "linestyle": "none"}
-    boxes = {
-        kind: box | {"markerfacecolor": face, "markeredgecolor": edge} for kind, (face, edge, _) in _LOOKS.items()
-    }
+    boxes = {kind: box | {"markerfacecolor": face, "markeredgecolor": edge} for kind, (face, edge, _) in _LOOKS.items()}
     dash = {"linestyle": (0, (3.5, 2)), "linewidth": 1.0, "marker": "o", "markersize": 4, "markevery": [1]}
     return [
         ("species", boxes["species"], "species" in kinds),

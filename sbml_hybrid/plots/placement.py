@@ -55,7 +55,7 @@ def complete(
     sizes: Mapping[str, tuple[float, float]],
     links: Sequence[tuple[str, str]],
 ) -> dict[str, tuple[float, float]]:
-    """Return `known`, unchanged, and a place for every other box: amid its neighbours, or below all where it has none."""
+    """Return `known`, unchanged, and places for the other boxes: amid their neighbours, or below all without any."""
     places = dict(known)
     beside: dict[str, list[str]] = {key: [] for key in sizes}
     for a, b in links:
@@ -71,9 +71,7 @@ def complete(
     places |= {k: (x, y + 40.0) for k in sizes if k not in places}
     keys = list(sizes)
     free = np.array([key not in known for key in keys])
-    at = _apart(
-        np.array([places[k] for k in keys]), np.array([sizes[k] for k in keys]), free, room=_MARGIN, grow=False
-    )
+    at = _apart(np.array([places[k] for k in keys]), np.array([sizes[k] for k in keys]), free, room=_MARGIN, grow=False)
     return {k: known[k] if k in known else (float(p[0]), float(p[1])) for k, p in zip(keys, at, strict=True)}
 
 
@@ -100,15 +98,15 @@ def _part(part: np.ndarray, size: np.ndarray, ends: np.ndarray, group: np.ndarra
     inside = np.isin(ends, part).all(axis=1)
     ends = np.searchsorted(part, ends[inside])
     size, group = size[part], group[part]
-    ends = _joined(ends, group)
-    distances = _distances(size, ends, group)
+    distances = _distances(size, _joined(ends, group), group)
+    starts = _STARTS if len(part) <= _FEW else 1
     best, fewest = None, math.inf
-    for start in range(_STARTS if len(part) <= _FEW else 1):
+    for start in range(starts):
         places = _turned(_kamada_kawai(distances, start), ends)
         places = _apart(places, size, np.ones(len(part), bool), room=_MARGIN)
         if len(set(group) - {""}) > 1:
             places = _grouped(places, size, group)
-        faults = _faults(places, size, ends)
+        faults = _faults(places, size, ends) if starts > 1 else 0.0
         if faults < fewest:
             best, fewest = places, faults
     return best
@@ -121,6 +119,8 @@ def _joined(ends: np.ndarray, group: np.ndarray) -> np.ndarray:
     graph = nx.empty_graph(len(group))
     graph.add_edges_from(ends.tolist())
     first, *others = sorted((sorted(part) for part in nx.connected_components(graph)), key=lambda p: (-len(p), p[0]))
+    if not others:
+        return ends
     reach = nx.single_source_shortest_path_length(graph, nx.center(graph.subgraph(first))[0])
     added = []
     for part in others:
@@ -149,12 +149,9 @@ def _kamada_kawai(distances: np.ndarray, start: int) -> np.ndarray:
     import networkx as nx
 
     count = len(distances)
-    if start == 0:
-        angle = 2 * np.pi * np.arange(count) / count
-        first = np.column_stack([np.cos(angle), np.sin(angle)])
-    else:
-        first = np.random.default_rng(start).uniform(-1, 1, (count, 2))
-    graph = nx.complete_graph(count) if count < 3 else nx.path_graph(count)  # only `dist` counts
+    shaken = np.random.default_rng(start).uniform(-1, 1, (count, 2))
+    first = shaken if start else _scaling(distances) + 0.02 * shaken  # boxes at one place would stay together
+    graph = nx.empty_graph(count)  # `dist` says it all
     dist = {i: dict(enumerate(row)) for i, row in enumerate(distances.tolist())}
     found = nx.kamada_kawai_layout(graph, dist=dist, pos=dict(enumerate(first)))
     places = np.array([found[i] for i in range(count)])
@@ -163,6 +160,15 @@ def _kamada_kawai(distances: np.ndarray, start: int) -> np.ndarray:
     pairs = distances > 0
     ratio = there[pairs] / distances[pairs]
     return places * (ratio.sum() / (ratio**2).sum())
+
+
+def _scaling(distances: np.ndarray) -> np.ndarray:
+    """Classical multidimensional scaling to two dimensions, of size 1: a start near the end."""
+    squares = distances**2
+    centred = squares - squares.mean(axis=0) - squares.mean(axis=1)[:, None] + squares.mean()
+    values, vectors = np.linalg.eigh(-centred / 2)
+    places = vectors[:, -2:] * np.sqrt(np.maximum(values[-2:], 0.0))
+    return places / max(float(np.abs(places).max()), 1e-9)
 
 
 def _turned(places: np.ndarray, ends: np.ndarray) -> np.ndarray:
