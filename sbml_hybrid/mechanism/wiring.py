@@ -94,32 +94,30 @@ class _Acting:
         self.model = model
         self.quantities = quantities
         self.rank = {id: i for i, id in enumerate(model.by_id)}
-        self.known: dict[str, frozenset[str]] = {}
+        self.laws = {r.id: r.law.formula for r in model.reactions if r.law is not None}
+        self.handed_on: dict[str, frozenset[str]] = {}
 
     def on(self, tree: Tree) -> list[str]:
-        tree = self.model.written_out(tree)
-        found = frozenset().union(*(self._through(name, ()) for name in names(tree)))
-        return sorted(found, key=self.rank.__getitem__)
+        pending, seen = list(names(self.model.written_out(tree))), set()
+        while pending:
+            name = pending.pop()
+            if name not in seen:
+                seen.add(name)
+                pending += () if name in self.quantities else self._through(name)
+        return sorted(seen & self.quantities, key=self.rank.__getitem__)
 
-    def _through(self, name: str, path: tuple[str, ...]) -> frozenset[str]:
-        if name in self.quantities:
-            return frozenset([name])
-        if name in path:  # a loop of rules, which the solver refuses and a picture need not
-            return frozenset()
-        if name not in self.known:
+    def _through(self, name: str) -> frozenset[str]:
+        """What the assigned quantity or the rate `name` depends on in its turn."""
+        if name not in self.handed_on:
             formula = self._formula(name)
-            inner = () if formula is None or self._conserved(formula) else names(formula)
-            found = frozenset().union(*(self._through(one, (*path, name)) for one in inner))
-            if path:
-                return found
-            self.known[name] = found
-        return self.known[name]
+            constant = formula is None or self._conserved(formula)
+            self.handed_on[name] = frozenset() if constant else names(formula)
+        return self.handed_on[name]
 
     def _formula(self, name: str) -> Tree | None:
         if name in self.model.assignment_rules:
             return self.model.assignment_rules[name]
-        laws = {r.id: r.law for r in self.model.reactions}
-        return self.model.written_out(laws[name].formula) if laws.get(name) is not None else None
+        return self.model.written_out(self.laws[name]) if name in self.laws else None
 
     def _conserved(self, formula: Tree) -> bool:
         """Whether the formula is a sum of species that the reactions only turn into each other."""

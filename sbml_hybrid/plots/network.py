@@ -173,19 +173,14 @@ def _drawn(
     nodes: dict[str, Node], lines: list[Arrow], frames: list[Frame], notes: list[TextGlyph], axes: Axes | None
 ) -> style.Panels:
     names = name_places(nodes, lines, 1.2 * name_size("reaction"))
-    left, top, right, bottom = _extent(nodes, lines, frames, notes, names)
-    room = _NARROWEST if axes is None else axes.get_window_extent().width / axes.figure.dpi
-    spare = max(0.0, 72 * room - (right - left))  # a small network is not blown up
-    left, right = left - spare / 2, right + spare / 2
-    scale = min(1.0, 72 * _WIDEST / (right - left), 72 * _TALLEST / (bottom - top))
-    made = style.panels(1, 1, axes, (right - left) * scale / 72, max(1.0, (bottom - top) * scale / 72)).reshape(-1)
+    low, high = _extent(nodes, lines, frames, notes, names)
+    size = (high - low) / 72
+    size *= min(1.0, _WIDEST / size[0], _TALLEST / size[1])
+    made = style.panels(1, 1, axes, max(_NARROWEST, size[0] + 0.1), max(1.0, size[1] + 0.1)).reshape(-1)
     one = made[0]
     one.set_axis_off()
     style.legend(made, _legend(nodes, lines), columns=4)
-    one.set(xlim=(left, right), ylim=(bottom, top))
-    one.set_aspect("equal", adjustable="box" if made.ours else "datalim")
-    one.figure.draw_without_rendering()  # the layout decides how large the axes are
-    scale = one.transData.get_matrix()[0, 0] * 72 / one.figure.dpi
+    scale = _fit(one, low, high)
     for frame in frames:
         _draw_frame(one, frame, scale)
     for line in lines:
@@ -202,8 +197,8 @@ def _drawn(
 
 def _extent(
     nodes: dict[str, Node], lines: list[Arrow], frames: list[Frame], notes: list[TextGlyph], names: dict
-) -> np.ndarray:
-    """Left, upper, right and lower edge of all that is drawn."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """The upper left and the lower right corner of all that is drawn."""
     boxes = [frame.edges for frame in frames]
     boxes += [(n.box.x, n.box.y, n.box.x + n.box.width, n.box.y + n.box.height) for n in notes]
     for key, node in nodes.items():
@@ -214,7 +209,18 @@ def _extent(
         points = line.along(np.linspace(0, 1, 11))
         boxes.append((*points.min(axis=0), *points.max(axis=0)))
     edges = np.array(boxes)
-    return np.concatenate([edges[:, :2].min(axis=0) - 5.0, edges[:, 2:].max(axis=0) + 5.0])
+    return edges[:, :2].min(axis=0) - 5.0, edges[:, 2:].max(axis=0) + 5.0
+
+
+def _fit(one: Axes, low: np.ndarray, high: np.ndarray) -> float:
+    """Show what is between two corners in the middle of the axes, at full size where it fits; return the scale."""
+    one.figure.draw_without_rendering()  # the layout decides how large the axes are
+    room = one.get_window_extent().size * 72 / one.figure.dpi
+    scale = min(1.0, *(room / (high - low)))
+    (left, top), (right, bottom) = (low + high - room / scale) / 2, (low + high + room / scale) / 2
+    one.set(xlim=(left, right), ylim=(bottom, top))
+    one.set_aspect("equal", adjustable="datalim")
+    return scale
 
 
 def _draw_frame(one: Axes, frame: Frame, scale: float) -> None:
