@@ -132,7 +132,7 @@ class _Acting:
         species = [s for s in self.model.species if s.id in ids]
         compartment = {s.compartment for s in species}
         ruled = {r.target for r in self.model.rules} | self.model.event_targets
-        if len(species) != len(ids) or len(compartment) != 1 or ruled & ({*ids} | compartment):
+        if len(ids) < 2 or len(species) != len(ids) or len(compartment) != 1 or ruled & ({*ids} | compartment):
             return False
         if any(s.boundary for s in species) or any(r.kind == "algebraic" for r in self.model.rules):
             return False
