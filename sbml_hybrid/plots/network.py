@@ -219,7 +219,7 @@ def _fit(one: Axes, low: np.ndarray, high: np.ndarray) -> float:
     scale = min(1.0, *(room / (high - low)))
     (left, top), (right, bottom) = (low + high - room / scale) / 2, (low + high + room / scale) / 2
     one.set(xlim=(left, right), ylim=(bottom, top))
-    one.set_aspect("equal", adjustable="datalim")
+    one.set_aspect("equal", adjustable="box")
     return scale
 
 
