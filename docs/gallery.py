@@ -1,4 +1,6 @@
-"""Draw the gallery of models: each at its published values, with the times and observables of models/README.md."""
+"""Draw the gallery of models: each at its published values, with the times and observables of models/README.md, and
+its network.
+"""
 
 import re
 from pathlib import Path
@@ -19,7 +21,7 @@ def rows():
 
 
 def draw(folder: Path) -> None:
-    """Write a picture of each model, and the page that shows them, into `folder`."""
+    """Write the pictures of each model, and the page that shows them, into `folder`."""
     folder.mkdir(exist_ok=True)
     page = []
     for name, end, points, observables in rows():
@@ -27,5 +29,12 @@ def draw(folder: Path) -> None:
         nominal = sh.simulate(model, times=np.linspace(0, end, points))
         readout = sh.measure(nominal, observables=observables, seed=0).drop_vars("measured")
         sh.plots.trajectories(readout).save(folder / f"{model.id}.png")
-        page.append(f"**{model.name or model.id}**\n\n![{', '.join(observables)} over time](_gallery/{model.id}.png)\n")
+        sh.plots.network(model).save(folder / f"{model.id}_network.png")
+        page.append(
+            f"**{model.name or model.id}**\n\n"
+            f"![{', '.join(observables)} over time](_gallery/{model.id}.png)\n\n"
+            f"![species and reactions](_gallery/{model.id}_network.png)\n"
+        )
+    wolf = sh.load(ROOT / "models" / "wolf_heinrich_2000.ant")
+    sh.plots.network(wolf, currency=("ATP", "NAD")).save(folder / "currency.png")
     (folder / "gallery.md").write_text("\n".join(page))

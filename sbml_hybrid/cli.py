@@ -59,6 +59,14 @@ def _describe(arguments: argparse.Namespace) -> None:
     print(load(arguments.model).describe())
 
 
+def _draw(arguments: argparse.Namespace) -> None:
+    from sbml_hybrid.mechanism.reader import load
+    from sbml_hybrid.plots.network import network
+
+    picture = network(load(arguments.model), arguments.labels, arguments.currency or ())
+    print(f"Wrote {picture.save(arguments.output, dpi=200)}")
+
+
 def _simulate(arguments: argparse.Namespace) -> None:
     import numpy as np
 
@@ -155,7 +163,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="sbml-hybrid", description=DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"sbml-hybrid {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for add in (_describe_options, _simulate_options, _measure_options, _benchmark_options, _run_options):
+    for add in (
+        _describe_options,
+        _draw_options,
+        _simulate_options,
+        _measure_options,
+        _benchmark_options,
+        _run_options,
+    ):
         add(verbs)
     return parser
 
@@ -171,6 +186,19 @@ def _describe_options(verbs) -> None:
         verbs, "describe", _describe, "Show what a model holds: reactions with their laws, species, parameters."
     )
     verb.add_argument("model", help="an SBML (.xml) or Antimony (.ant) file")
+
+
+def _draw_options(verbs) -> None:
+    verb = _verb(verbs, "draw", _draw, "Draw a model's species and reactions as a network.")
+    verb.add_argument("model", help="an SBML (.xml) or Antimony (.ant) file")
+    verb.add_argument("--labels", default="id", help="what is written: id (default) or name")
+    verb.add_argument(
+        "--currency",
+        nargs="+",
+        metavar="SPECIES",
+        help="draw these, such as ATP ADP, as a small copy at each of their reactions",
+    )
+    _output(verb, "the picture: network.png, .svg or .pdf")
 
 
 def _simulate_options(verbs) -> None:

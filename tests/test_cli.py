@@ -55,6 +55,14 @@ def test_describe_shows_reactions_with_their_laws(place, capsys):
     assert "S <-> P" in said and "k*S" in said
 
 
+def test_draw_writes_the_picture_of_the_api(place, capsys):
+    assert say("draw decay.ant -o network.svg") == 0
+
+    assert capsys.readouterr().out == "Wrote network.svg\n"
+    sh.plots.network(sh.load("decay.ant")).save("api.svg")
+    assert (place / "network.svg").read_text().count("<path") == (place / "api.svg").read_text().count("<path")
+
+
 def test_the_verbs_do_what_the_api_does(place, capsys):
     simulated = "simulate decay.ant --fold 1.5 --draws 12 --end 10 --points 21 --seed 4 --jobs 1 -o truth.zarr"
     assert say(simulated) == 0
@@ -103,6 +111,8 @@ def test_a_table_of_ones_own_is_benchmarked_without_a_model(place, capsys):
     ("command", "message"),
     [
         ("describe nothing.ant", "No model at nothing.ant"),
+        ("draw decay.ant --currency ATP -o n.png", "No species 'ATP' in decay.ant"),
+        ("draw decay.ant -o n.gifff", "is not supported"),
         ("simulate decay.ant --end 0 -o t.zarr", "--end must be above 0"),
         ("simulate decay.ant --end 5 --points 1 -o t.zarr", "--points must be 2 or more"),
         ("simulate decay.ant --end 5 --draws 0 -o t.zarr", "n must be a whole number of 1 or more, got 0"),
@@ -130,7 +140,7 @@ def test_an_error_is_one_line_and_leaves_nothing(place, capsys, command, message
     assert sorted(place.iterdir()) == before
 
 
-@pytest.mark.parametrize("verb", ["describe", "simulate", "measure", "benchmark", "run"])
+@pytest.mark.parametrize("verb", ["describe", "draw", "simulate", "measure", "benchmark", "run"])
 def test_every_verb_has_its_help(verb, capsys):
     assert say(f"{verb} --help") == 0
 
