@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from sbml_hybrid.data.dataset import check_layout, succeeded, time_dimension
-from sbml_hybrid.data.units import time_unit, units_of
+from sbml_hybrid.data.units import differ, time_unit, units_of
 from sbml_hybrid.errors import DataError, unknown_name
 from sbml_hybrid.plots import style
 
@@ -105,6 +105,7 @@ def band(
     names = _observables(measurements, observables)
     if time_dimension(truth) == "sample":
         raise DataError("A band needs simulations that share their times. Simulate with one list of times.")
+    _require_same_units(truth, measurements, names)
     made = style.grid(len(names), axes)
     colour = style.COLOURS[0]
     for one, name in zip(made, names, strict=True):
@@ -211,6 +212,17 @@ def forecasts(
         ],
     )
     return made
+
+
+def _require_same_units(truth: xr.Dataset, measurements: xr.Dataset, names: list[str]) -> None:
+    pairs = {"time": (time_unit(truth), time_unit(measurements))}
+    pairs |= {name: (_unit(truth, name), _unit(measurements, name)) for name in names}
+    for name, (simulated, measured) in pairs.items():
+        if differ(simulated, measured):
+            raise DataError(
+                f"{name} is in {simulated} in the simulations, and in {measured} in the measurements. "
+                "Try sh.convert on one."
+            )
 
 
 def _draw_forecasts(one: Axes, named: Mapping, data: xr.Dataset, row: int, name: str, colours: dict) -> None:
