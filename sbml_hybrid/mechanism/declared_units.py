@@ -6,7 +6,7 @@ from typing import Any
 
 import libsbml
 
-from sbml_hybrid.mechanism.units import KINDS, Unit, UnitFactor
+from sbml_hybrid.mechanism.units import Unit, UnitFactor
 
 # Levels 1 and 2 have these by themselves; a model may define them anew. Level 3 has no defaults.
 _BUILT_IN = {
@@ -33,18 +33,19 @@ class DeclaredUnits:
         self.model, self.level = m, m.getLevel()
         self.definitions = tuple(_definition(u) for u in m.getListOfUnitDefinitions())
         self._by_id = {unit.id: unit for unit in self.definitions}
+        self._concentrations: dict[tuple[str, ...], Unit] = {}  # of a million species, most are alike
+        self._rates: dict[tuple[Unit, Unit], Unit] = {}
         self.time = self._base("time", m.getTimeUnits())
         self.substance = self._base("substance", m.getSubstanceUnits())
         self.extent = self._base("substance", m.getExtentUnits())
 
     def called(self, id: str) -> Unit:
         """Return the unit that the model refers to by `id`."""
-        if id in self._by_id:
-            return self._by_id[id]
-        if self.level < 3 and id in _BUILT_IN:
-            return Unit("", _BUILT_IN[id])
-        kind = _AMERICAN.get(id, id)
-        return Unit("", (UnitFactor(kind),)) if kind in KINDS else Unit()
+        if id not in self._by_id:
+            kind = _AMERICAN.get(id, id)
+            factors = _BUILT_IN[id] if self.level < 3 and id in _BUILT_IN else (UnitFactor(kind),)
+            self._by_id[id] = Unit("", factors)
+        return self._by_id[id]
 
     def amount(self, s: libsbml.Species) -> Unit:
         """Return the unit of a species' amount."""
@@ -52,6 +53,12 @@ class DeclaredUnits:
 
     def concentration(self, s: libsbml.Species) -> Unit:
         """Return the unit of a species' concentration, its amount per size of its compartment."""
+        key = (s.getSubstanceUnits(), s.getCompartment(), s.getSpatialSizeUnits())
+        if key not in self._concentrations:
+            self._concentrations[key] = self._concentration(s)
+        return self._concentrations[key]
+
+    def _concentration(self, s: libsbml.Species) -> Unit:
         compartment = self.model.getCompartment(s.getCompartment())
         if compartment is None or compartment.getSpatialDimensionsAsDouble() == 0:
             return Unit()
@@ -73,7 +80,9 @@ class DeclaredUnits:
         if law is not None:  # the first versions let a law have its own
             extent = self.called(law.getSubstanceUnits()) if law.getSubstanceUnits() else extent
             time = self.called(law.getTimeUnits()) if law.getTimeUnits() else time
-        return extent.times(time, -1.0)
+        if (extent, time) not in self._rates:
+            self._rates[extent, time] = extent.times(time, -1.0)
+        return self._rates[extent, time]
 
     def _base(self, kind: str, declared: str) -> Unit:
         return self.called(declared if self.level > 2 else kind)

@@ -250,7 +250,10 @@ def _gathered(factors: tuple[UnitFactor, ...]) -> tuple[Fraction, list[tuple[str
         sizes.setdefault(kind, size if _symbol(kind, size) else Fraction(1))
         number *= _power(size / sizes[kind], exponent)
         exponents[kind] = exponents.get(kind, Fraction(0)) + exponent
-    return number, [(kind, sizes[kind], exponent) for kind, exponent in exponents.items() if exponent]
+    kinds = sorted(
+        (kind for kind in exponents if exponents[kind]), key=lambda kind: kind == "second"
+    )  # last: mol/(l*s)
+    return number, [(kind, sizes[kind], exponents[kind]) for kind in kinds]
 
 
 def _symbol(kind: str, size: Fraction) -> str:
