@@ -129,7 +129,7 @@ def test_axes_carry_names_and_units():
     assert [one.get_ylabel() for one in simulated] == ["S (mol)", "P (amount)"]
     assert {one.get_xlabel() for one in simulated} == {"time (min)"}
     assert [one.get_ylabel() for one in plots.trajectories(lab)] == ["S (nM)", "P (nM)"]
-    assert [one.get_ylabel() for one in plots.band(dataset(), lab)] == ["S (nM)", "P (nM)"]
+    assert [one.get_ylabel() for one in plots.band(dataset().drop_attrs(), lab)] == ["S (nM)", "P (nM)"]
     assert {one.get_xlabel() for one in plots.forecasts(forecast(dataset()), dataset())[-1]} == {"time (min)"}
     assert plots.trajectories(lab.drop_attrs())[0].get_xlabel() == "time"
 
