@@ -102,7 +102,7 @@ def _plan_kind(data: xr.Dataset, steps: dict[str, Steps], kind: str, text: str) 
         for name, unit in units_of(data, variable).items():
             said = meaning(unit)
             if said is not None and said.dimension == target.dimension:
-                step[name], found = (said.factor / target.factor, text), True
+                step[name], found = (said.factor / target.factor, text.strip()), True
     if not found:
         raise _nothing(data, kind, text, target)
 
@@ -120,12 +120,12 @@ def _plan_name(data: xr.Dataset, steps: dict[str, Steps], name: str, text: str) 
         if said is None:
             raise _not_said(variable, name) if not units[name] else _not_known(name, units[name])
         if said.dimension != target.dimension:
-            raise DataError(f"{_misfit(name, units[name], said, text, target)}")
-        steps[variable][name] = said.factor / target.factor, text
+            raise DataError(_misfit(name, units[name], said, text, target))
+        steps[variable][name] = said.factor / target.factor, text.strip()
 
 
 def _target(what: str, text: str) -> Meaning:
-    target = meaning(str(text))
+    target = meaning(text) if isinstance(text, str) else None
     if target is None:
         raise ValueError(f"{what}: {text!r} is not a unit. Try 's', 'min', 'h', 'nM', 'mmol/l', 'nmol' or 'item'.")
     return target
@@ -166,7 +166,7 @@ def _not_known(name: str, unit: str) -> DataError:
 
 
 def _with_times(data: xr.Dataset, text: str) -> xr.Dataset:
-    target, unit = _target("time", text), time_unit(data)
+    target, text, unit = _target("time", text), text.strip(), time_unit(data)
     if not unit:
         raise DataError("The dataset does not say the unit of its times. Say it: data.assign_attrs(time_unit='min').")
     said = meaning(unit)

@@ -80,7 +80,7 @@ def test_concentrations_amounts_and_the_rest_each_have_their_own(truth):
 
 
 def test_one_quantity_is_converted_by_its_name(truth):
-    converted = sh.convert(truth, units={"A": "item/l"})
+    converted = sh.convert(truth, units={"A": " item/l"})
 
     assert units_of(converted, "truth") == {"A": "item/l", "B": "umol", "p": ""}
 
@@ -247,6 +247,7 @@ def test_a_hostile_unit_costs_no_time(text):
         ({"concentration": "item"}, ValueError, r"concentration='item': this is an amount\."),
         ({"amount": "min"}, ValueError, r"amount='min': this is a time\."),
         ({"time": "hous"}, ValueError, r"time: 'hous' is not a unit\. Try 's', 'min'"),
+        ({"time": 60}, ValueError, r"time: 60 is not a unit\."),
         ({"units": {"A": "item"}}, DataError, r"A is in umol/l, a concentration; 'item' is an amount\. It takes the"),
         ({"units": {"B": "nM"}}, DataError, r"B is in umol, an amount; .* measure the observable 'B/C'"),
         ({"units": {"p": "nM"}}, DataError, r"does not say the unit of 'p' in 'truth'"),
