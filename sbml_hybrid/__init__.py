@@ -20,6 +20,7 @@ _PLACES = {
     "measure": "measurement.assay",
     "check": "data.dataset",
     "split": "data.dataset",
+    "convert": "data.conversion",
     "save": "data.store",
     "open": "data.store",
     "to_table": "data.tables",

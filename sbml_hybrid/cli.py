@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _describe(arguments: argparse.Namespace) -> None:
     from sbml_hybrid.mechanism.reader import load
 
-    print(load(arguments.model).describe())
+    print(load(arguments.model).describe(arguments.check))
 
 
 def _draw(arguments: argparse.Namespace) -> None:
@@ -186,6 +186,7 @@ def _describe_options(verbs) -> None:
         verbs, "describe", _describe, "Show what a model holds: reactions with their laws, species, parameters."
     )
     verb.add_argument("model", help="an SBML (.xml) or Antimony (.ant) file")
+    verb.add_argument("--check", action="store_true", help="add what libSBML warns of: units that do not fit, practice")
 
 
 def _draw_options(verbs) -> None:

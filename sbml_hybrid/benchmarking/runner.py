@@ -15,6 +15,7 @@ import xarray as xr
 from sbml_hybrid.benchmarking import table
 from sbml_hybrid.benchmarking.cells import Cell, Task
 from sbml_hybrid.data.dataset import check, succeeded, time_dimension, visible
+from sbml_hybrid.data.units import differ, time_unit, units_of
 from sbml_hybrid.errors import DataError
 from sbml_hybrid.parallel import watched
 
@@ -65,12 +66,13 @@ def benchmark(
     DataFrame
         One row per forecaster, mechanism, draw (the mean over its trajectories and replicates), origin (time of the
         last point seen), horizon (1 is the next point), channel, metric and against (``"truth"``, ``"measurement"``).
-        `summary` sums it up. `attrs["costs"]` has the seconds that fitting and forecasting took.
+        `summary` sums it up. `attrs["costs"]` has the seconds that fitting and forecasting took, `attrs["time_unit"]`
+        the unit of origins, and `attrs["unit"]` that of the channels where they have one in common.
 
     Raises
     ------
     DataError
-        If the two datasets share a draw, differ in their observables, or are too short.
+        If the two datasets share a draw, differ in their observables or units, or are too short.
     """
     train, test = _usable(train, "train"), _usable(test, "test")
     known = [known] if isinstance(known, str) else list(known)
@@ -93,8 +95,7 @@ def benchmark(
         about.append({"forecaster": PERFECT, "mechanism": "none", "oracle": False})
     scores = table.joined(frames, about, {"seed": seed, **_circumstances(train)})
     scores.attrs["costs"] = costs
-    if "time_unit" in train.attrs:
-        scores.attrs["time_unit"] = train.attrs["time_unit"]
+    scores.attrs |= _units(train)
     return scores
 
 
@@ -131,6 +132,10 @@ def _check_pair(train: xr.Dataset, test: xr.Dataset) -> None:
     names = [list(part["observable"].values) for part in (train, test)]
     if names[0] != names[1]:
         raise DataError(f"train measures {', '.join(names[0])}, and test measures {', '.join(names[1])}.")
+    units = [{"time": time_unit(part)} | units_of(part, "measured") for part in (train, test)]
+    for name, unit in units[0].items():
+        if differ(unit, units[1][name]):
+            raise DataError(f"{name} is in {unit} in train, and in {units[1][name]} in test. Try sh.convert on one.")
     if "condition" in train.coords and "condition" in test.coords:
         held_out = not set(train["condition"].values.tolist()) & set(test["condition"].values.tolist())
         if held_out:  # split by condition: draws are shared on purpose
@@ -142,6 +147,12 @@ def _check_pair(train: xr.Dataset, test: xr.Dataset) -> None:
             f"train and test share {len(shared)} draws ({some}), so a forecaster would be tested on what it has seen. "
             "Use sh.split; or, if equal labels mean different draws, relabel the coordinate 'draw'."
         )
+
+
+def _units(data: xr.Dataset) -> dict[str, str]:
+    channels = set(units_of(data, "measured").values())
+    units = {"time_unit": time_unit(data), "unit": channels.pop() if len(channels) == 1 else ""}
+    return {name: unit for name, unit in units.items() if unit}
 
 
 def _check_length(test: xr.Dataset, lookback: int, horizon: int) -> None:

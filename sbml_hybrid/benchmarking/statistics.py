@@ -93,6 +93,7 @@ def summary(
     table["counts"] = ~table["oracle"] & (table["mechanism"] != "true")
     table["near_best"] = _near_best(table, replicas, kind)
     table = table.sort_values("error", ascending=not kind.higher_is_better, kind="stable", ignore_index=True)
+    table.attrs = {name: scores.attrs[name] for name in ("unit",) if name in scores.attrs}
     return table.astype({"forecaster": str, "mechanism": str})
 
 

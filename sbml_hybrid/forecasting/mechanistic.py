@@ -26,6 +26,7 @@ from sbml_hybrid.forecasting.paths import (
     quantities_among,
 )
 from sbml_hybrid.forecasting.preparation import Preparation, gist
+from sbml_hybrid.measurement.assay import unlike
 from sbml_hybrid.measurement.noise import Noise
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.simulation.priors import Prior
@@ -95,6 +96,9 @@ class Residual(Forecaster):
         attrs, past = lesson.data.attrs, lesson.windows
         said = json.loads(attrs.get("observables", "{}"))
         formulas = {name: said.get(name, name) for name in past.channels}
+        other = unlike(lesson.data, "measured", self.model, formulas)
+        if other:
+            log.warning("%s and the data have other units (%s). Try sh.convert on the data.", self.model.source, other)
         mechanism = Mechanism(self.model, formulas, self.jobs)
         known = quantities_among(self.model, past.inputs)
         priors = {} if self.estimate is None else priors_for(self.model, self.estimate, attrs)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from sbml_hybrid.data.dataset import check_layout
-from sbml_hybrid.errors import DataError, unknown_name
+from sbml_hybrid.data.units import differ, time_unit, units_attribute, units_of
+from sbml_hybrid.errors import DataError, SbmlHybridError, unknown_name
 from sbml_hybrid.measurement.gaps import kept, scheduled
 from sbml_hybrid.measurement.noise import Lognormal, Noise, to_dict
 from sbml_hybrid.mechanism.initial import InitialValues
-from sbml_hybrid.mechanism.kinetics import Call, Name, Number, Tree, evaluate
+from sbml_hybrid.mechanism.kinetics import Call, Name, Number, Tree, evaluate, mentions_time
 from sbml_hybrid.mechanism.model import Model, Species
 from sbml_hybrid.mechanism.reader import load, parse_formula
+from sbml_hybrid.mechanism.units import Unit, unit_of_formula
 
 Observables = Iterable[str] | Mapping[str, str] | None
 
@@ -86,7 +88,7 @@ def measure(
         measured[i] = np.where(kept(values.shape, keep, gap_rng), values, np.nan)
     dims = ("trajectory", "time", "observable")
     said = {"keep": keep, "schedule": None if schedule is None else [float(t) for t in schedule], "seed": int(seed)}
-    return truth.assign(readout=clean, measured=(dims, measured)).assign_attrs(
+    return truth.assign(readout=clean, measured=(dims, measured, clean.attrs)).assign_attrs(
         observables=json.dumps(formulas), noise=json.dumps(to_dict(noise)), measurement=json.dumps(said)
     )
 
@@ -117,7 +119,8 @@ def readout(truth: xr.Dataset, observables: Observables) -> xr.DataArray:
     -------
     DataArray
         (trajectory, time, observable), with the coordinate ``nonnegative`` (observable): whether an
-        observable cannot be negative, since it is made of species by sums, products and ratios.
+        observable cannot be negative, since it is made of species by sums, products and ratios; and, where the
+        trajectories say theirs, the attribute ``units``.
 
     Raises
     ------
@@ -129,16 +132,52 @@ def readout(truth: xr.Dataset, observables: Observables) -> xr.DataArray:
     recorded = truth["species"].values.tolist()
     formulas = named_formulas(observables, recorded)
     look_up = _Values(truth)
-    columns, nonnegative = [], []
-    for formula in formulas.values():
+    columns, nonnegative, units = [], [], {}
+    for name, formula in formulas.items():
         tree = Name(formula) if formula in recorded else parse_formula(formula)
         tree = tree if look_up.model is None else look_up.model.written_out(tree)
+        if mentions_time(tree):
+            look_up.require_model_units("time")
         values = evaluate(tree, look_up, time=truth["time"].values[None, :])
+        units[name] = look_up.units.get(formula) or str(unit_of_formula(tree, look_up.unit))
         columns.append(np.broadcast_to(np.asarray(values, float), look_up.shape))
         nonnegative.append(_cannot_be_negative(tree, look_up.species))
     coords = {name: truth[name] for name in truth.coords if set(truth[name].dims) <= {"trajectory", "time"}}
     coords |= {"observable": list(formulas), "nonnegative": ("observable", np.array(nonnegative))}
-    return xr.DataArray(np.stack(columns, axis=-1), coords, ("trajectory", "time", "observable"))
+    attrs = {"units": units_attribute(units)} if "units" in truth["truth"].attrs else {}
+    return xr.DataArray(np.stack(columns, axis=-1), coords, ("trajectory", "time", "observable"), attrs=attrs)
+
+
+def unlike(data: xr.Dataset, variable: str, model: Model, formulas: Mapping[str, str]) -> str:
+    """Return, in words, the first unit of a dataset that is known to differ from the model's; nothing if none is.
+
+    Parameters
+    ----------
+    data
+        A dataset.
+    variable
+        ``"truth"``, ``"readout"`` or ``"measured"``.
+    model
+        A mechanism.
+    formulas
+        Channel of `variable` -> the formula that it is in the model.
+    """
+    said = time_unit(data)
+    if differ(said, model.time_unit):
+        return f"time in {said}, in the model {model.time_unit}"
+    for name, said in units_of(data, variable).items():
+        own = _own_unit(model, formulas.get(name, name)) if said else ""
+        if differ(said, own):
+            return f"{name} in {said}, in the model {own}"
+    return ""
+
+
+def _own_unit(model: Model, formula: str) -> str:
+    try:
+        plain = formula.strip("[]") in model.by_id
+        return str(model.unit(formula) if plain else unit_of_formula(parse_formula(formula), model.unit))
+    except SbmlHybridError:  # another mechanism than the data's may lack what the formula mentions
+        return ""
 
 
 class _Values:
@@ -150,6 +189,7 @@ class _Values:
         self.recorded = truth["species"].values.tolist()
         self.model: Model | None = _model_of(truth.attrs["sbml"]) if "sbml" in truth.attrs else None
         self.species = {s.id for s in self.model.species} if self.model else set(self.recorded)
+        self.units = units_of(truth, "truth")
         self._start: InitialValues | None = None
 
     def __call__(self, id: str) -> Any:
@@ -158,11 +198,31 @@ class _Values:
         if self.model is None or id not in self.model.by_id:
             known = [*self.recorded, *(self.model.by_id if self.model else ())]
             raise unknown_name("quantity", id, dict.fromkeys(known), self.truth.attrs.get("model_id", "the dataset"))
+        self.require_model_units(id)
         if id in self.model.assignment_rules:
             return evaluate(self.model.assignment_rules[id], self, time=self.truth["time"].values[None, :])
         if id in self.model.states or not _is_constant(id, self.model):
             raise unknown_name("recorded quantity", id, self.recorded, "the trajectories; simulate with quantities=")
         return self._constants()[id]
+
+    def unit(self, id: str) -> Unit:
+        """The unit of an id; not known where the trajectories have another one than the model."""
+        if self.model is None or id not in self.model.by_id:
+            return Unit()
+        unit = self.model.unit(id)
+        return unit if self.units.get(id, str(unit)) == str(unit) else Unit()
+
+    def require_model_units(self, id: str) -> None:
+        if self.model is not None and self.converted:
+            raise DataError(
+                f"A formula mentions {id!r}, whose value is in the model's units, and these trajectories are in others "
+                f"({self.converted}). Try: measure first, then convert."
+            )
+
+    @cached_property
+    def converted(self) -> str:
+        """What is in another unit than the model's, in words."""
+        return unlike(self.truth, "truth", self.model, {})
 
     def _constants(self) -> InitialValues:
         if self._start is None:

@@ -9,15 +9,26 @@ from sbml_hybrid.mechanism.kinetics import to_text
 from sbml_hybrid.mechanism.model import Model
 
 Table = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
+_MOST_FINDINGS = 50
 
 
 class Description:
-    """What a model holds: ``str()`` for a terminal, `to_html` for a page, drawn by itself in Jupyter."""
+    """What a model holds: ``str()`` for a terminal, `to_html` for a page, drawn by itself in Jupyter.
 
-    def __init__(self, model: Model) -> None:
+    Parameters
+    ----------
+    model
+        The model.
+    check
+        Whether to add what libSBML warns of, at most 50 findings.
+    """
+
+    def __init__(self, model: Model, check: bool = False) -> None:
         self.title = f"{model.name or model.id} ({model.source})"
         self.counts = _counts(model)
         self.tables = [table for table in _tables(model) if table[2]]
+        if check:
+            self.tables.append(_warnings(model))
 
     def __str__(self) -> str:
         return "\n".join([self.title, self.counts, *(_plain(*table) for table in self.tables)])
@@ -50,24 +61,27 @@ def _counts(model: Model) -> str:
 def _tables(model: Model) -> Iterable[Table]:
     yield (
         "Reactions",
-        ("id", "reaction", "kinetic law"),
-        [(r.id, r.equation, r.law.text if r.law else "") for r in model.reactions],
+        ("id", "reaction", "kinetic law", "unit"),
+        [(r.id, r.equation, r.law.text if r.law else "", str(r.unit)) for r in model.reactions],
     )
     kinds = {True: "boundary", False: ""}
     yield (
         "Species",
         ("id", "name", "compartment", "initially", "unit", ""),
-        [(s.id, s.name, s.compartment, _initially(s, model), s.unit, kinds[s.boundary]) for s in model.species],
+        [
+            (s.id, s.name, s.compartment, _initially(s, model), str(model.unit(s.id)), kinds[s.boundary])
+            for s in model.species
+        ],
     )
     yield (
         "Parameters",
         ("id", "name", "value", "unit", "determined by"),
-        [(p.id, p.name, _number(p.value), p.unit, _origin(p.id, model)) for p in model.parameters],
+        [(p.id, p.name, _number(p.value), str(p.unit), _origin(p.id, model)) for p in model.parameters],
     )
     yield (
         "Compartments",
         ("id", "name", "size", "unit", "determined by"),
-        [(c.id, c.name, _number(c.size), c.unit, _origin(c.id, model)) for c in model.compartments],
+        [(c.id, c.name, _number(c.size), str(c.unit), _origin(c.id, model)) for c in model.compartments],
     )
     yield (
         "Rules",
@@ -85,7 +99,18 @@ def _tables(model: Model) -> Iterable[Table]:
         ("function", "formula"),
         [(f"{f.id}({', '.join(f.arguments)})", to_text(f.body)) for f in model.functions],
     )
-    yield ("Units", ("id", "meaning"), [(u.id, u.text) for u in model.units])
+    yield ("Units", ("id", "meaning"), [(u.id, u.meaning) for u in model.units])
+
+
+def _warnings(model: Model) -> Table:
+    from sbml_hybrid.mechanism.consistency import findings
+
+    found = findings(model.to_sbml())
+    rows = [(str(f.line), f.severity, f.category, f.message) for f in found[:_MOST_FINDINGS]]
+    if len(found) > _MOST_FINDINGS:
+        rows.append(("", "", "", f"and {len(found) - _MOST_FINDINGS} more"))
+    rows = rows or [("", "", "", "none: libSBML finds nothing to warn of")]
+    return "Warnings (line: of the text that to_sbml() gives)", ("line", "severity", "category", "message"), rows
 
 
 def _event_row(event) -> tuple[str, ...]:
@@ -94,7 +119,11 @@ def _event_row(event) -> tuple[str, ...]:
 
 
 def _initially(species, model: Model) -> str:
-    return _origin(species.id, model) or f"{_number(species.initial)} ({species.initial_is})"
+    unit = species.unit if species.initial_is == "amount" else species.concentration_unit
+    return (
+        _origin(species.id, model)
+        or f"{_number(species.initial)} {unit}".removesuffix(" dimensionless").rstrip() + f" ({species.initial_is})"
+    )
 
 
 def _origin(id: str, model: Model) -> str:

@@ -8,29 +8,22 @@ from typing import TYPE_CHECKING
 
 from sbml_hybrid.errors import unknown_name
 from sbml_hybrid.mechanism.kinetics import Tree, inline, to_text
+from sbml_hybrid.mechanism.units import Unit
 
 if TYPE_CHECKING:
     from sbml_hybrid.mechanism.support import Obstacle
 
 
 @dataclass(frozen=True)
-class Unit:
-    """A unit definition: its id and what it means, such as ``nM`` and ``1e-9 mole/litre``."""
-
-    id: str
-    text: str
-
-
-@dataclass(frozen=True)
 class Compartment:
-    """A compartment; `size` is in `unit` (litre, unless the model says otherwise)."""
+    """A compartment; `size` is in `unit`."""
 
     id: str
     name: str
     size: float | None
     dimensions: float
     constant: bool
-    unit: str
+    unit: Unit
 
 
 @dataclass(frozen=True)
@@ -39,8 +32,9 @@ class Species:
 
     `initial` is an amount or a concentration, as `initial_is` says; None when an initial assignment
     or a rule gives it. In formulas the id means a concentration unless `amount_in_formulas`
-    (SBML's ``hasOnlySubstanceUnits``). `conversion_factor` is the parameter, if any, that turns the
-    extent of a reaction into an amount of this species: its own, or the model's for all.
+    (SBML's ``hasOnlySubstanceUnits``). `unit` is that of its amount. `conversion_factor` is the
+    parameter, if any, that turns the extent of a reaction into an amount of this species: its own,
+    or the model's for all.
     """
 
     id: str
@@ -51,7 +45,8 @@ class Species:
     amount_in_formulas: bool
     boundary: bool
     constant: bool
-    unit: str
+    unit: Unit
+    concentration_unit: Unit = Unit()
     conversion_factor: str = ""
 
 
@@ -63,7 +58,7 @@ class Parameter:
     name: str
     value: float | None
     constant: bool
-    unit: str
+    unit: Unit
     reaction: str | None = None
 
 
@@ -96,7 +91,7 @@ class Participant:
 
 @dataclass(frozen=True)
 class Reaction:
-    """A reaction with its kinetic law (None where the model has none)."""
+    """A reaction with its kinetic law (None where the model has none); `unit` is that of its rate."""
 
     id: str
     name: str
@@ -106,6 +101,7 @@ class Reaction:
     law: KineticLaw | None
     reversible: bool
     fast: bool
+    unit: Unit = Unit()
 
     @property
     def equation(self) -> str:
@@ -195,11 +191,17 @@ class Model:
     def _repr_html_(self) -> str:
         return self.describe()._repr_html_()
 
-    def describe(self):
-        """Return the model's tables: printed in a terminal, drawn in Jupyter."""
+    def describe(self, check: bool = False):
+        """Return the model's tables: printed in a terminal, drawn in Jupyter.
+
+        Parameters
+        ----------
+        check
+            Whether to add a table of what libSBML warns of: units that do not fit, and good practice.
+        """
         from sbml_hybrid.mechanism.description import Description
 
-        return Description(self)
+        return Description(self, check)
 
     def to_sbml(self) -> str:
         """Return the model as SBML text (local parameters promoted)."""
@@ -229,6 +231,26 @@ class Model:
         if id not in self.by_id:
             raise unknown_name("quantity", id, self.by_id, self.source)
         return self.by_id[id]
+
+    def unit(self, quantity: str) -> Unit:
+        """Return the unit of a quantity; it is false, and writes nothing, where the model does not say it.
+
+        Parameters
+        ----------
+        quantity
+            An id, in the meaning that formulas give it: a concentration for species unless the model says
+            amount; ``[S]`` for the concentration of any; a reaction stands for its rate.
+
+        Raises
+        ------
+        UnknownName
+            There is no such quantity; the message names the closest ones.
+        """
+        bracketed = quantity.startswith("[") and quantity.endswith("]")
+        part = self.part(quantity[1:-1] if bracketed else quantity)
+        if isinstance(part, Species) and (bracketed or not part.amount_in_formulas):
+            return part.concentration_unit
+        return part.unit
 
     @cached_property
     def assignment_rules(self) -> dict[str, Tree]:

@@ -12,6 +12,7 @@ import libsbml
 
 from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism import model as records
+from sbml_hybrid.mechanism.declared_units import DeclaredUnits
 from sbml_hybrid.mechanism.flattening import check_files, flatten, is_composed
 from sbml_hybrid.mechanism.kinetics import Tree
 from sbml_hybrid.mechanism.mathml import tree_from_ast
@@ -138,28 +139,29 @@ def _packages(document: libsbml.SBMLDocument) -> tuple[str, ...]:
 def _model(
     m: libsbml.Model, sbml: str, source: str, stem: str, promoted: dict[str, str], packages: tuple[str, ...]
 ) -> records.Model:
+    units = DeclaredUnits(m)
     return records.Model(
         id=stem if m.getId() in {"", "__main"} else m.getId(),
         name=m.getName(),
         source=source,
         sbml=sbml,
         hash=hashlib.sha256(sbml.encode()).hexdigest(),
-        time_unit=_base_unit(m, "time", m.getTimeUnits(), "second"),
-        substance_unit=_base_unit(m, "substance", m.getSubstanceUnits(), "mole"),
-        species=tuple(_species(s) for s in m.getListOfSpecies()),
-        reactions=tuple(_reaction(r, promoted) for r in m.getListOfReactions()),
+        time_unit=str(units.time),
+        substance_unit=str(units.substance),
+        species=tuple(_species(s, units) for s in m.getListOfSpecies()),
+        reactions=tuple(_reaction(r, promoted, units) for r in m.getListOfReactions()),
         parameters=tuple(
             records.Parameter(
                 p.getId(),
                 p.getName(),
                 p.getValue() if p.isSetValue() else None,
                 p.getConstant(),
-                p.getUnits(),
+                units.called(p.getUnits()),
                 promoted.get(p.getId()),
             )
             for p in m.getListOfParameters()
         ),
-        compartments=tuple(_compartment(c) for c in m.getListOfCompartments()),
+        compartments=tuple(_compartment(c, units) for c in m.getListOfCompartments()),
         rules=tuple(_rule(r) for r in m.getListOfRules() if r.isSetMath()),
         initial_assignments=tuple(
             records.InitialAssignment(a.getSymbol(), tree_from_ast(a.getMath()))
@@ -168,35 +170,12 @@ def _model(
         ),
         events=tuple(_event(e) for e in m.getListOfEvents()),
         functions=tuple(_function(f) for f in m.getListOfFunctionDefinitions() if f.isSetMath()),
-        units=tuple(
-            records.Unit(u.getId(), libsbml.UnitDefinition.printUnits(u, True)) for u in m.getListOfUnitDefinitions()
-        ),
+        units=units.definitions,
         packages=packages,
     )
 
 
-def _base_unit(m: libsbml.Model, kind: str, declared: str, default: str) -> str:
-    """The unit in words: level 3 declares it, levels 1 and 2 redefine the id ``kind`` or take the default."""
-    definition = m.getUnitDefinition(declared or kind)
-    if definition is not None:
-        return definition.getName() or _scaled(definition) or definition.getId()
-    return declared if m.getLevel() > 2 else default
-
-
-def _scaled(definition: libsbml.UnitDefinition) -> str:
-    """The common time units by their names; otherwise libSBML's own words."""
-    if definition.getNumUnits() != 1:
-        return libsbml.UnitDefinition.printUnits(definition, True)
-    unit = definition.getUnit(0)
-    kind = libsbml.UnitKind_toString(unit.getKind())
-    factor = unit.getMultiplier() * 10.0 ** unit.getScale()
-    words = {1.0: "second", 60.0: "minute", 3600.0: "hour", 86400.0: "day", 31557600.0: "year", 0.001: "millisecond"}
-    if kind == "second" and factor in words:
-        return words[factor]
-    return kind if factor == 1.0 else f"{factor:g} {kind}"
-
-
-def _species(s: libsbml.Species) -> records.Species:
+def _species(s: libsbml.Species, units: DeclaredUnits) -> records.Species:
     is_amount = s.isSetInitialAmount()
     has_value = is_amount or s.isSetInitialConcentration()
     return records.Species(
@@ -208,18 +187,19 @@ def _species(s: libsbml.Species) -> records.Species:
         amount_in_formulas=s.getHasOnlySubstanceUnits(),
         boundary=s.getBoundaryCondition(),
         constant=s.getConstant(),
-        unit=s.getSubstanceUnits(),
+        unit=units.amount(s),
+        concentration_unit=units.concentration(s),
         conversion_factor=s.getConversionFactor() or s.getModel().getConversionFactor(),
     )
 
 
-def _compartment(c: libsbml.Compartment) -> records.Compartment:
+def _compartment(c: libsbml.Compartment, units: DeclaredUnits) -> records.Compartment:
     size = c.getSize() if c.isSetSize() else (1.0 if c.getLevel() == 1 else None)
     dimensions = c.getSpatialDimensionsAsDouble()
-    return records.Compartment(c.getId(), c.getName(), size, dimensions, c.getConstant(), c.getUnits())
+    return records.Compartment(c.getId(), c.getName(), size, dimensions, c.getConstant(), units.size(c))
 
 
-def _reaction(r: libsbml.Reaction, promoted: dict[str, str]) -> records.Reaction:
+def _reaction(r: libsbml.Reaction, promoted: dict[str, str], units: DeclaredUnits) -> records.Reaction:
     law = r.getKineticLaw()
     parameters = tuple(p for p, reaction in promoted.items() if reaction == r.getId())
     return records.Reaction(
@@ -231,6 +211,7 @@ def _reaction(r: libsbml.Reaction, promoted: dict[str, str]) -> records.Reaction
         law=records.KineticLaw(tree_from_ast(law.getMath()), parameters) if law and law.isSetMath() else None,
         reversible=r.getReversible(),
         fast=r.isSetFast() and r.getFast(),
+        unit=units.rate(r),
     )
 
 

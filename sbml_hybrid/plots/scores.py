@@ -25,12 +25,18 @@ class _Metric:
     root: bool = False  # root mean square of the cells, else their mean
     pooled: bool = False  # over all channels at once, else the mean of the channels
     higher_is_better: bool = False
+    in_units: bool = False  # in the unit of the channels, else without one
+
+    def said(self, table: pd.DataFrame) -> str:
+        """The words, with the unit where the table's channels have one in common."""
+        unit = table.attrs.get("unit", "") if self.in_units else ""
+        return f"{self.label} ({unit})" if unit else self.label
 
 
 # As in the benchmark, which stands above the figures and is not theirs to import.
 _METRICS = {
-    "mae": _Metric("mean absolute error"),
-    "rmse": _Metric("root mean squared error", root=True),
+    "mae": _Metric("mean absolute error", in_units=True),
+    "rmse": _Metric("root mean squared error", root=True, in_units=True),
     "nrmse_sd": _Metric("error (training standard deviations)", root=True),
     "nrmse_mean": _Metric("error (share of the mean)", root=True, pooled=True),
     "r2": _Metric("share of variance explained (R²)", higher_is_better=True),
@@ -152,7 +158,7 @@ def ranking(
     one.grid(axis="x", color=style.GRID, linewidth=0.7)
     one.tick_params(axis="y", length=0)
     _scale(one.xaxis, summary[["error", "low", "high"]].to_numpy(float), kind)
-    one.set_xlabel(f"{kind.label}, against the {_target(against)}")
+    one.set_xlabel(f"{kind.said(summary)}, against the {_target(against)}")
     _ranking_legend(made, bool(len(naive)), bool((~summary["counts"]).any()))
     return made
 
@@ -200,7 +206,7 @@ def _lines(rows: pd.DataFrame, by: str, metric: str, against: str, xlabel: str, 
         one.plot(line[by], line["value"], **look)
         ends.append((line[by].iloc[-1], line["value"].iloc[-1], title, look["color"]))
     one.set_xlabel(xlabel)
-    one.set_ylabel(f"{kind.label},\nagainst the {_target(against)}")
+    one.set_ylabel(f"{kind.said(rows)},\nagainst the {_target(against)}")
     places = np.unique(table[by])
     if len(places) <= 12:
         one.set_xticks(places)

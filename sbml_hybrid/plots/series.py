@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from sbml_hybrid.data.dataset import check_layout, succeeded, time_dimension
+from sbml_hybrid.data.units import differ, time_unit, units_of
 from sbml_hybrid.errors import DataError, unknown_name
 from sbml_hybrid.plots import style
 
@@ -104,6 +105,7 @@ def band(
     names = _observables(measurements, observables)
     if time_dimension(truth) == "sample":
         raise DataError("A band needs simulations that share their times. Simulate with one list of times.")
+    _require_same_units(truth, measurements, names)
     made = style.grid(len(names), axes)
     colour = style.COLOURS[0]
     for one, name in zip(made, names, strict=True):
@@ -210,6 +212,17 @@ def forecasts(
         ],
     )
     return made
+
+
+def _require_same_units(truth: xr.Dataset, measurements: xr.Dataset, names: list[str]) -> None:
+    pairs = {"time": (time_unit(truth), time_unit(measurements))}
+    pairs |= {name: (_unit(truth, name), _unit(measurements, name)) for name in names}
+    for name, (simulated, measured) in pairs.items():
+        if differ(simulated, measured):
+            raise DataError(
+                f"{name} is in {simulated} in the simulations, and in {measured} in the measurements. "
+                "Try sh.convert on one."
+            )
 
 
 def _draw_forecasts(one: Axes, named: Mapping, data: xr.Dataset, row: int, name: str, colours: dict) -> None:
@@ -325,16 +338,14 @@ def _label_axes(one: Axes, data: xr.Dataset, name: str, time: bool = True) -> No
     unit = _unit(data, name)
     one.set_ylabel(f"{name} ({unit})" if unit else name)
     if time:
-        one.set_xlabel(style.time_label(data.attrs.get("time_unit")))
+        one.set_xlabel(style.time_label(time_unit(data)))
 
 
 def _unit(data: xr.Dataset, name: str) -> str:
-    """The unit that a lab wrote down, or what a simulated quantity is: a concentration, or an amount in its unit."""
+    """The unit of an observable; where none is known, whether a simulated quantity is an amount or a concentration."""
     for variable in ("measured", "readout", "truth"):
-        attrs = data[variable].attrs if variable in data else {}
-        if "units" in attrs:
-            return attrs["units"]
-        kind = json.loads(attrs.get("quantity", "{}")).get(name, "")
-        if kind:
-            return attrs.get("unit") or kind if kind == "amount" else kind
-    return ""
+        unit = units_of(data, variable).get(name)
+        if unit:
+            return unit
+    kinds = json.loads(data["truth"].attrs.get("quantity", "{}")) if "truth" in data else {}
+    return kinds.get(name, "").replace("value", "")

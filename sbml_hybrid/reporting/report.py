@@ -18,6 +18,7 @@ from sbml_hybrid.benchmarking.runner import PERFECT
 from sbml_hybrid.benchmarking.statistics import errors, summary
 from sbml_hybrid.data.dataset import succeeded
 from sbml_hybrid.data.store import write_whole
+from sbml_hybrid.data.units import time_unit
 from sbml_hybrid.reporting import words
 from sbml_hybrid.reporting.figures import Examples, Figure, write_figures
 
@@ -120,7 +121,7 @@ def _facts(story: Story) -> list[str]:
     data, scores = story.data, story.scores
     trained, held = int(scores["n_train"].iloc[0]), scores["draw"].nunique()
     failed = data.sizes["trajectory"] - succeeded(data).sizes["trajectory"]
-    unit = data.attrs.get("time_unit", "")
+    unit = time_unit(data)
     names = data["observable"].values.tolist()
     facts = [
         ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else ""),

@@ -18,6 +18,7 @@ import xarray as xr
 from sbml_hybrid import __version__
 from sbml_hybrid.data import shards
 from sbml_hybrid.data import store as stores
+from sbml_hybrid.data.units import units_attribute
 from sbml_hybrid.mechanism.initial import as_column
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.parallel import ordered_map
@@ -170,10 +171,11 @@ def _template(model: Model, frame: pd.DataFrame, times: np.ndarray, recorded: di
     shape = (n, len(times), len(recorded))
     nothing = np.broadcast_to(np.float64(np.nan), shape)
     kinds = json.dumps({name: kind for name, (_, kind) in recorded.items()})
+    units = units_attribute({name: str(model.unit(name)) for name in recorded})
     flags = {"flag_values": np.array(list(STATUSES), np.int8), "flag_meanings": " ".join(STATUSES.values())}
     rungs = {"flag_values": np.arange(len(LADDER), dtype=np.int8), "flag_meanings": " ".join(r.name for r in LADDER)}
     variables: dict[str, Any] = {
-        "truth": (("trajectory", "time", "species"), nothing, {"quantity": kinds, "unit": model.substance_unit}),
+        "truth": (("trajectory", "time", "species"), nothing, {"quantity": kinds, "units": units}),
         "status": ("trajectory", np.full(n, PENDING, np.int8), flags),
         "rung": ("trajectory", np.zeros(n, np.int8), rungs),
     }

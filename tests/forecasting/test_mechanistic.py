@@ -200,3 +200,16 @@ def test_data_before_time_zero_is_refused(model, train, sizes):
 def test_settings_out_of_range_are_refused(model, setting, message):
     with pytest.raises(ValueError, match=message):
         sh.Residual(**{"model": model} | setting)
+
+
+def test_data_in_other_units_than_the_mechanism_is_said(caplog, sizes):
+    model = sh.load("model m; unit time_unit = 60 second; S -> ; k*S; S = 10; k = 0.1; end")
+    truth = sh.simulate(model, sh.sample(sh.around(model, fold=2), 6, seed=0), times=np.linspace(0, 24, 25))
+    data = sh.measure(truth, seed=1)
+    residual = sh.Residual(model, network=UNTRAINED)
+
+    residual.fit(data, **sizes)
+    assert "other units" not in caplog.text
+    residual.fit(sh.convert(data, time="h"), **sizes)
+
+    assert "the data have other units (time in h, in the model min). Try sh.convert on the data" in caplog.text

@@ -35,7 +35,11 @@ def dataset(draws=4, replicates=0, times=9, seed=0):
     dims = ("trajectory", *(("replicate",) if replicates else ()), "time", "observable")
     return xr.Dataset(
         {
-            "truth": (("trajectory", "time", "species"), readout, {"quantity": '{"S": "amount"}', "unit": "mole"}),
+            "truth": (
+                ("trajectory", "time", "species"),
+                readout,
+                {"quantity": '{"P": "amount"}', "units": '{"S": "mol"}'},
+            ),
             "readout": (("trajectory", "time", "observable"), readout),
             "measured": (dims, measured),
         },
@@ -122,10 +126,27 @@ def test_axes_carry_names_and_units():
     lab = dataset()[["measured"]]
     lab["measured"].attrs["units"] = "nM"
 
-    assert [one.get_ylabel() for one in simulated] == ["S (mole)", "P"]
+    assert [one.get_ylabel() for one in simulated] == ["S (mol)", "P (amount)"]
     assert {one.get_xlabel() for one in simulated} == {"time (min)"}
     assert [one.get_ylabel() for one in plots.trajectories(lab)] == ["S (nM)", "P (nM)"]
+    assert [one.get_ylabel() for one in plots.band(dataset().drop_attrs(), lab)] == ["S (nM)", "P (nM)"]
+    assert {one.get_xlabel() for one in plots.forecasts(forecast(dataset()), dataset())[-1]} == {"time (min)"}
     assert plots.trajectories(lab.drop_attrs())[0].get_xlabel() == "time"
+
+
+def test_errors_in_the_unit_of_the_channels_say_it():
+    table = SCORES.copy()
+    table.attrs = {"unit": "nM", "time_unit": "h"}
+
+    assert plots.by_horizon(table, "mae")[0].get_ylabel().startswith("mean absolute error (nM)")
+    assert (
+        plots.ranking(summary(table, "rmse", resamples=10), "rmse")[0]
+        .get_xlabel()
+        .startswith("root mean squared error (nM)")
+    )
+    assert "nM" not in plots.by_horizon(table)[0].get_ylabel()
+    assert plots.by_origin(table)[0].get_xlabel() == "time of the forecast (h)"
+    assert "()" not in plots.by_horizon(SCORES, "mae")[0].get_ylabel()
 
 
 def test_failed_trajectories_are_passed_over():
