@@ -14,7 +14,7 @@ from sbml_hybrid.errors import DataError, ModelError, SourceNotFound
 from sbml_hybrid.mechanism import model as records
 from sbml_hybrid.mechanism.kinetics import Tree
 from sbml_hybrid.mechanism.mathml import tree_from_ast
-from sbml_hybrid.mechanism.sbml import model_from_sbml, sentence
+from sbml_hybrid.mechanism.sbml import model_from_sbml, sentence, with_zeros
 from sbml_hybrid.mechanism.scan import MAX_BYTES
 
 
@@ -106,7 +106,7 @@ def _antimony_to_sbml(text: str, source: str) -> str:
         sbml = antimony.getSBMLString(antimony.getMainModuleName())
         if not sbml:
             raise ModelError(f"{source} has no SBML form: {sentence(antimony.getLastError())}")
-        return sbml
+        return with_zeros(sbml)
     finally:
         antimony.freeAll()
 

@@ -64,6 +64,17 @@ def renamed(sbml: str, ids: Mapping[str, str]) -> str:
     return libsbml.writeSBMLToString(document)
 
 
+def with_zeros(sbml: str) -> str:
+    """Return Antimony's SBML with zero for species without a value: an Antimony text leaves a zero out."""
+    document = libsbml.readSBMLFromString(sbml)
+    model = document.getModel()
+    bare = [s for s in model.getListOfSpecies() if not s.isSetInitialAmount() and not s.isSetInitialConcentration()]
+    bare = [s for s in bare if not model.getInitialAssignment(s.getId()) and not model.getAssignmentRule(s.getId())]
+    for species in bare:
+        species.setInitialConcentration(0.0)
+    return libsbml.writeSBMLToString(document) if bare else sbml
+
+
 def sentence(message: str) -> str:
     """Return libSBML's or Antimony's words as one line of bounded length."""
     return " ".join(message.split())[:300]
