@@ -94,8 +94,8 @@ def _back_at_start(live: Any, model: Model, fresh: Any) -> set[str]:
     left = {id for id in model.event_targets & known if not _same(live.model[id], fresh[id])}
     if left:
         warnings.warn(
-            f"{model.source} was simulated, and its reset leaves what events change as it was: {', '.join(sorted(left))}. "
-            "Their initial values are loaded. To load others, set init(...) or load before simulating.",
+            f"{model.source} was simulated, and a reset leaves what events have changed: {', '.join(sorted(left))}. "
+            "Their initial values are loaded. Try: load before simulating, where others are meant.",
             stacklevel=5,
         )
     return left

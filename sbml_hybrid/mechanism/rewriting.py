@@ -33,9 +33,8 @@ def with_values(sbml: str, values: Mapping[str, float], source: str) -> str:
         id = name.removeprefix("init(").removesuffix(")").strip("[]")
         model.removeInitialAssignment(id)
         if _set(model.getElementBySId(id), name, value) != libsbml.LIBSBML_OPERATION_SUCCESS:
-            raise ModelError(
-                f"{source} cannot hold {name} = {value:g} in SBML level {model.getLevel()} version {model.getVersion()}."
-            )
+            level = f"level {model.getLevel()} version {model.getVersion()}"
+            raise ModelError(f"{source} is SBML {level}, which has no place for {name} = {value:g}.")
     return libsbml.writeSBMLToString(document)
 
 
