@@ -22,7 +22,8 @@ def read(source: Any) -> Model | None:
     moves, start from their initial values (``init(S)``), while constant parameters, sizes of
     compartments and stoichiometries count as they are now. What an initial assignment computes from
     a changed value is computed again, unless its user has set it: then that value replaces the
-    assignment. The object itself is left alone.
+    assignment. In a compartment of a changed size, species keep their amounts, as they do in
+    libroadrunner. The object itself is left alone.
 
     Raises
     ------
@@ -109,13 +110,13 @@ def _untouched(value: float, id: str, fresh: Any, start: InitialValues) -> bool:
 def _species_change(live: Any, fresh: Any, species: Species, kept: bool, start: InitialValues) -> dict[str, float]:
     """Return the initial value of a species that is not the model's.
 
-    libroadrunner keeps amounts: in a compartment of a changed size, an initial concentration is no
-    longer what the SBML says.
+    libroadrunner keeps amounts: in a compartment of a changed size, an initial concentration is not
+    what the SBML says, and none of its resets makes it so.
     """
     key = f"init({species.id})" if kept else species.id
     amount, assigned = live[key], species.id in start.model.starts
     resized = species.compartment in start.given
-    if not (resized and not assigned) and _same(amount, fresh[key]):
+    if not resized and _same(amount, fresh[key]):
         return {}
     if (resized or assigned) and math.isclose(amount, start.amount(species.id), rel_tol=1e-9):
         return {}
