@@ -23,12 +23,13 @@ def read(source: Any) -> Model | None:
     compartments and stoichiometries count as they are now. What an initial assignment computes from
     a changed value is computed again, unless its user has set it: then that value replaces the
     assignment. In a compartment of a changed size, species keep their amounts, as they do in
-    libroadrunner. The object itself is left alone.
+    libroadrunner. Where the SBML gives a species no initial value, it has libroadrunner's, which is
+    zero. The object itself is left alone.
 
     Raises
     ------
     ModelError
-        The object holds no model, or one that cannot be read.
+        The object holds no model, or one that cannot be read or simulated.
 
     Warns
     -----
@@ -41,14 +42,28 @@ def read(source: Any) -> Model | None:
         return None  # asked of the type's name: a look at any source must not load the engine
     if not source.isModelLoaded():
         raise ModelError("This RoadRunner holds no model. Try: give it one with its load().")
-    sbml, name = source.getSBML(), f"live {source.model.getModelName() or 'model'}"
+    id = source.model.getModelName()
+    name = f"live {'model' if id in {'', '__main'} else id}"
+    sbml = source.getSBML()
     model = model_from_sbml(sbml, name, "model")
+    unsaid = _unsaid(source.model, model)
+    if unsaid:
+        model = model_from_sbml(with_values(sbml, unsaid, name), name, "model")
     changes = _changes(source, model)
-    return model_from_sbml(with_values(sbml, changes, name), name, "model") if changes else model
+    return model_from_sbml(with_values(sbml, unsaid | changes, name), name, "model") if changes else model
 
 
 def _package(kind: type) -> str:
     return kind.__module__.partition(".")[0]
+
+
+def _unsaid(live: Any, model: Model) -> dict[str, float]:
+    """Return name -> libroadrunner's own choice (zero for a species) of what the SBML gives no value."""
+    given = model.starts.keys() | model.assignment_rules.keys()
+    silent = [f"init({s.id})" for s in model.species if s.initial is None and s.id not in given]
+    silent += [p.id for p in model.parameters if p.value is None and p.reaction is None and p.id not in given]
+    silent += [c.id for c in model.compartments if c.size is None and c.id not in given]
+    return {name: live[name if name.startswith("init(") else f"init({name})"] for name in silent}
 
 
 # -- what the user has changed ---------------------------------------------------------------------

@@ -164,12 +164,20 @@ def test_amounts_stay_when_a_compartment_is_resized(sbml):
 
 
 def test_a_changed_stoichiometry_is_loaded():
-    engine = live(sh.load("n A -> B; k*A; k = 1; A = 1; n = 2").to_sbml(), ("n", 3.0))
+    engine = live(sh.load("n A -> B; k*A; k = 1; A = 1; B = 0; n = 2").to_sbml(), ("n", 3.0))
 
     model = sh.load(engine)
 
     assert model.reactions[0].reactants[0].stoichiometry == 3.0
     same_course(course(engine), course(back(model)))
+
+
+def test_a_species_without_an_initial_value_has_libroadrunner_s():
+    text = sh.load("S -> P; k*S; S = 10; k = 0.3").to_sbml()
+    assert sh.load(text).part("P").initial is None
+
+    assert sh.load(live(text)).part("P").initial == 0.0
+    assert sh.load(live(text, ("P", 4.0))).part("P").initial == 4.0
 
 
 def test_conserved_moieties_change_nothing():
@@ -327,7 +335,7 @@ def test_tellurium_goes_there_and_back(first):
 import {first}
 import numpy as np, sbml_hybrid as sh, tellurium as te
 
-engine = te.loada("S -> P; k*S; S = 10; k = 0.3")
+engine = te.loada("S -> P; k*S; S = 10; k = 0.3")  # P starts at zero
 engine.k, engine.S = 0.6, 20
 model = sh.load(engine)
 again = te.loadSBMLModel(model.to_sbml())
@@ -339,11 +347,11 @@ print(model)
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120)
 
     assert done.returncode == 0, done.stderr
-    assert "1 reactions, live " in done.stdout
+    assert "1 reactions, live model" in done.stdout
 
 
 def test_a_model_given_out_comes_back_the_same_and_is_fresh():
-    model = sh.load("S -> P; k*S; S = 10; k = 0.3")
+    model = sh.load("S -> P; k*S; S = 10; P = 0; k = 0.3")
     first = sh.to_roadrunner(model)
     first["k"] = 5.0
     first.simulate(0, 1, 2)
