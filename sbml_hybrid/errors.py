@@ -18,6 +18,10 @@ class SourceNotFound(SbmlHybridError, FileNotFoundError):
     """A model, dataset or study was asked for at a place where there is none."""
 
 
+class SourceUnreachable(SbmlHybridError, ConnectionError):
+    """A model was asked for over the network, and no usable answer came."""
+
+
 class ModelError(SbmlHybridError, ValueError):
     """A model cannot be read, or asks for something that cannot be simulated."""
 

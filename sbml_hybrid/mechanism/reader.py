@@ -24,8 +24,10 @@ def load(source: Any) -> records.Model:
     Parameters
     ----------
     source
-        The path of an SBML (levels 1 to 3) or Antimony file, or the text of one. Other sources are
-        offered to the plug-ins of the entry-point group ``sbml_hybrid.readers``.
+        The path of an SBML (levels 1 to 3) or Antimony file, or the text of one; the id of a model
+        in BioModels, such as ``"BIOMD0000000012"`` (a file of that name wins); a live
+        ``roadrunner.RoadRunner``. Other sources are offered to the plug-ins of the entry-point
+        group ``sbml_hybrid.readers``.
 
     Returns
     -------
@@ -47,7 +49,7 @@ def load(source: Any) -> records.Model:
     if isinstance(source, Path) or (isinstance(source, str) and not _looks_like_text(source)):
         path = Path(source)
         if path.is_file():
-            return _from_text(_decoded(path.read_bytes(), path.name), path.name, path.stem, path.parent)
+            return from_bytes(path.read_bytes(), path.name, path.stem, path.parent)
     elif isinstance(source, str):
         return _from_text(source, "text", "model")
     for reader in entry_points(group="sbml_hybrid.readers"):
@@ -56,13 +58,36 @@ def load(source: Any) -> records.Model:
             return model
     if isinstance(source, str | Path):
         raise _not_found(Path(source))
-    raise ModelError(f"A model is loaded from a path or from text, not from a {type(source).__name__}.")
+    raise ModelError(
+        f"A model is loaded from a path, a text, a BioModels id or a RoadRunner, not from a {type(source).__name__}."
+    )
+
+
+def from_bytes(data: bytes, source: str, stem: str, folder: Path | None = None) -> records.Model:
+    """Return the model in the bytes of an SBML or Antimony file.
+
+    Parameters
+    ----------
+    data
+        What the file holds; an encoding that its XML declares is honoured.
+    source
+        What messages call it, such as the file's name.
+    stem
+        The model's id where the text gives none.
+    folder
+        Where files that it refers to are; None where there are none.
+
+    Raises
+    ------
+    ModelError
+        The bytes are too many, no text, or neither valid SBML nor valid Antimony.
+    """
+    return _from_text(_decoded(data, source), source, stem, folder)
 
 
 def _looks_like_text(source: str) -> bool:
-    return (
-        not source.strip() or source.lstrip().startswith("<") or any(mark in source for mark in ("\n", ";", "->", "="))
-    )
+    text = source.strip()
+    return not text or text.startswith("<") or any(mark in text for mark in ("\n", ";", "->", "="))
 
 
 def _not_found(path: Path) -> SourceNotFound:
@@ -71,6 +96,8 @@ def _not_found(path: Path) -> SourceNotFound:
         return SourceNotFound(f"{path} is a folder; load takes one SBML or Antimony file.")
     there = sorted(p.name for p in folder.iterdir() if p.suffix in {".xml", ".sbml", ".ant"})[:12] if folder else []
     hint = f" Models there: {', '.join(there)}." if there else " The folder has no .xml, .sbml or .ant file."
+    if path.name == str(path) and not path.suffix:
+        hint += " A BioModels id looks like BIOMD0000000012."
     return SourceNotFound(f"No model at {path}.{hint if folder else ' The folder does not exist.'}")
 
 

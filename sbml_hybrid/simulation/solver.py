@@ -90,7 +90,10 @@ LADDER = (
 
 
 def to_roadrunner(model: Model) -> Any:
-    """Return a fresh ``roadrunner.RoadRunner`` of the model.
+    """Return a fresh ``roadrunner.RoadRunner`` of the model, with this package's tolerances.
+
+    It shares nothing with the model or with `simulate`; change it, plot with it, and `load` takes it
+    back. For tellurium's own kind, ask tellurium: ``te.loadSBMLModel(model.to_sbml())``.
 
     Raises
     ------
@@ -98,7 +101,10 @@ def to_roadrunner(model: Model) -> Any:
         The model has something that libroadrunner cannot simulate.
     """
     model.require_simulable()
-    return _compile(model.sbml, model.source)
+    engine, factor = _compile(model.sbml, model.source), strictness(model)
+    engine.integrator.relative_tolerance = LADDER[0].relative * factor
+    engine.integrator.absolute_tolerance = LADDER[0].absolute * factor
+    return engine
 
 
 def _compile(sbml: str, source: str) -> Any:

@@ -1,0 +1,1 @@
+"""Where models come from and go to beside files: BioModels by id, live simulators."""
