@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sbml_hybrid.errors import unknown_name
 from sbml_hybrid.mechanism.kinetics import Tree, inline, to_text
-from sbml_hybrid.mechanism.units import Unit
+from sbml_hybrid.mechanism.units import DIMENSIONLESS, Unit
 
 if TYPE_CHECKING:
     from sbml_hybrid.mechanism.support import Obstacle
@@ -232,25 +233,52 @@ class Model:
             raise unknown_name("quantity", id, self.by_id, self.source)
         return self.by_id[id]
 
-    def unit(self, quantity: str) -> Unit:
-        """Return the unit of a quantity; it is false, and writes nothing, where the model does not say it.
+    def meaning(self, quantity: str) -> tuple[str, str]:
+        """Return the id in a quantity's name, and what the quantity is.
 
         Parameters
         ----------
         quantity
-            An id, in the meaning that formulas give it: a concentration for species unless the model says
-            amount; ``[S]`` for the concentration of any; a reaction stands for its rate.
+            An id, in the meaning that formulas give it; ``[S]`` for the concentration of any species,
+            ``amount(S)`` for its amount.
+
+        Returns
+        -------
+        id, kind
+            The kind is "amount", "concentration", "rate" (a reaction), "stoichiometry" (a species
+            reference) or "value".
 
         Raises
         ------
         UnknownName
             There is no such quantity; the message names the closest ones.
         """
-        bracketed = quantity.startswith("[") and quantity.endswith("]")
-        part = self.part(quantity[1:-1] if bracketed else quantity)
-        if isinstance(part, Species) and (bracketed or not part.amount_in_formulas):
-            return part.concentration_unit
-        return part.unit
+        named = re.fullmatch(r"amount\((?P<amount>.+)\)|\[(?P<concentration>.+)\]|(?P<formula>.*)", quantity)
+        form, id = next((form, id) for form, id in named.groupdict().items() if id is not None)
+        part = self.by_id.get(id)
+        if isinstance(part, Species):
+            as_formula = "amount" if part.amount_in_formulas else "concentration"
+            return id, as_formula if form == "formula" else form
+        if form == "formula" and part is not None:
+            return id, "rate" if isinstance(part, Reaction) else "value"
+        if form == "formula" and id in self.stoichiometry_ids:
+            return id, "stoichiometry"
+        species = [s.id for s in self.species]
+        known = species if form != "formula" else [*self.states, *(k for k in self.by_id if k not in self.states)]
+        raise unknown_name("species" if form != "formula" else "quantity", id, known, self.source)
+
+    def unit(self, quantity: str) -> Unit:
+        """Return the unit of a quantity, named as for `meaning`; false, and empty, where the model does not say it.
+
+        Raises
+        ------
+        UnknownName
+            There is no such quantity; the message names the closest ones.
+        """
+        id, kind = self.meaning(quantity)
+        if kind == "stoichiometry":
+            return DIMENSIONLESS
+        return self.by_id[id].concentration_unit if kind == "concentration" else self.by_id[id].unit
 
     @cached_property
     def assignment_rules(self) -> dict[str, Tree]:

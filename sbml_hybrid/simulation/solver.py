@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import threading
 from collections import OrderedDict
@@ -15,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from sbml_hybrid.errors import ModelError, SolverError, unknown_name
+from sbml_hybrid.errors import ModelError, SolverError
 from sbml_hybrid.mechanism.initial import InitialValues, depends_on
-from sbml_hybrid.mechanism.model import Compartment, Model, Parameter, Reaction, Species
+from sbml_hybrid.mechanism.model import Compartment, Model, Parameter, Species
 from sbml_hybrid.mechanism.sbml import renamed
 from sbml_hybrid.quiet import quiet
 from sbml_hybrid.simulation.priors import quantity_id
@@ -324,33 +323,15 @@ def _pieces(grid: np.ndarray, switches: Sequence[float]) -> tuple[np.ndarray, li
 
 
 def selection_of(model: Model, quantity: str) -> tuple[str, str]:
-    """Return libroadrunner's selection for a quantity, and what it is: an amount, a concentration, a rate or a value.
-
-    Parameters
-    ----------
-    model
-        The model.
-    quantity
-        An id, in the meaning that formulas give it (a reaction's is its rate, a species reference's
-        its stoichiometry); ``[S]`` for the concentration of a species, ``amount(S)`` for its amount.
+    """Return libroadrunner's selection for a quantity, and what it is, as `Model.meaning` says.
 
     Raises
     ------
     UnknownName
         The model has no such quantity.
     """
-    asked = re.fullmatch(r"(?P<amount>amount\((?P<a>.*)\))|(?P<concentration>\[(?P<c>.*)\])|(?P<id>.*)", quantity)
-    id = asked["a"] or asked["c"] or asked["id"] or ""
-    part = model.by_id.get(id)
-    if id in model.stoichiometry_ids and asked["id"]:
-        return id, "stoichiometry"
-    if part is None or (not asked["id"] and not isinstance(part, Species)):
-        known = [*model.states, *(k for k in model.by_id if k not in model.states)]
-        raise unknown_name("quantity", id, known, model.source)
-    if not isinstance(part, Species):
-        return id, "rate" if isinstance(part, Reaction) else "value"
-    is_amount = bool(asked["amount"]) or (part.amount_in_formulas and not asked["concentration"])
-    return (id, "amount") if is_amount else (f"[{id}]", "concentration")
+    id, kind = model.meaning(quantity)
+    return (f"[{id}]" if kind == "concentration" else id), kind
 
 
 def start_settings(
