@@ -1,0 +1,100 @@
+"""The rates by our trees are libroadrunner's: at random states and times, of every real model that it runs."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sbml_hybrid as sh
+from sbml_hybrid.errors import ModelError
+from sbml_hybrid.mechanism.kinetics import Call, Name, evaluate
+from sbml_hybrid.mechanism.odes import right_hand_side
+from sbml_hybrid.quiet import quiet
+from sbml_hybrid.simulation.solver import to_roadrunner
+
+FOLDER = Path(os.environ.get("SBML_HYBRID_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+LIST = FOLDER / "biomodels_core.txt"
+CORE = LIST.read_text().split() if LIST.is_file() else []
+TOLERANCE = 1e-9
+STATES = 100
+
+
+def suite_files():
+    """Return the file of highest level of every case of the SBML Test Suite."""
+    if not (FOLDER / "sbml_test_suite.zip").is_file():
+        return []
+    with zipfile.ZipFile(FOLDER / "sbml_test_suite.zip") as archive:
+        files = sorted(n for n in archive.namelist() if "-sbml-l" in n and n.endswith(".xml"))
+    return list({name.split("/")[0]: name for name in files}.values())
+
+
+SUITE = suite_files()
+
+
+def random_states(odes, rng, n=STATES):
+    """Return (n, state) around the start, spread over orders of magnitude, and n times."""
+    start = np.nan_to_num(odes.start)
+    usual = np.median(np.abs(start[start != 0])) if start.any() else 1.0
+    scale = np.where(start == 0, usual, start)
+    return scale * np.exp(rng.normal(size=(n, len(start)))), rng.uniform(0, 20, size=n)
+
+
+def theirs(engine, odes, states, times):
+    """Return libroadrunner's rates (n, state), in our order; amounts for species."""
+    rates = np.empty_like(states)
+    for i, (state, time) in enumerate(zip(states, times, strict=True)):
+        engine.model.setTime(time)
+        for id, value in zip(odes.states, state, strict=True):
+            engine.model[id] = value
+        rates[i] = rates_of(engine, odes)
+    return rates
+
+
+def rates_of(engine, odes):
+    found = engine.getRatesOfChangeNamedArray()
+    by_name = dict(zip((name.removesuffix("'") for name in found.colnames), found[0], strict=True))
+    return [by_name[id] for id in odes.states]
+
+
+def magnitudes(odes, states, times):
+    """Return how large the terms are that a rate is the sum of (n, state): what it is precise to is relative to that."""
+    values = odes.values(states, times)
+    sizes = {}
+
+    def size(tree):
+        match tree:
+            case Name(id=id):
+                return sizes.get(id, np.abs(values[id]))
+            case Call(operator="plus" | "minus", arguments=arguments):
+                return sum(size(a) for a in arguments)
+            case Call(operator="times", arguments=arguments):
+                return np.prod(np.broadcast_arrays(*[size(a) for a in arguments]), axis=0)
+            case Call(operator="divide", arguments=(over, under)):
+                return size(over) / np.abs(evaluate(under, values, times))
+        return np.abs(evaluate(tree, values, times) * 1.0)
+
+    for id, tree in odes.definitions:
+        sizes[id] = size(tree)
+    return np.stack([np.broadcast_to(size(tree), times.shape) for tree in odes.derivatives], axis=-1)
+
+
+def mismatch(model, seed=0):
+    """Return the largest |ours - theirs| / terms, and the state where it is; NaN and infinity have to be in both."""
+    odes = right_hand_side(model)
+    engine = to_roadrunner(model)
+    if not odes.states:
+        return 0.0, ""
+    states, times = random_states(odes, np.random.default_rng(seed))
+    with quiet(), np.errstate(all="ignore"):
+        expected = theirs(engine, odes, states, times)
+        ours = odes.rates(states, times)
+        sizes = magnitudes(odes, states, times)
+    same = (ours == expected) | (np.isnan(ours) & np.isnan(expected))
+    with np.errstate(all="ignore"):
+        error = np.where(same, 0.0, np.abs(ours - expected) / np.where(sizes > 0, sizes, 1.0))
+    error = np.where(np.isnan(error), np.inf, error)
+    worst = np.unravel_index(error.argmax(), error.shape)
+    i, j = worst
+    return error.max(), f"{odes.states[j]}: ours {ours[worst]:.17g}, theirs {expected[worst]:.17g}, terms {sizes[worst]:.3g}"
