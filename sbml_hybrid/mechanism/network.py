@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism.initial import InitialValues
 from sbml_hybrid.mechanism.kinetics import Tree, evaluate, mentions_time, names, to_text
@@ -60,8 +62,8 @@ def stoichiometry(model: Model) -> pandas.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row for each species that reactions may change (no boundary or constant species, none that a
-        rule sets), one column for each reaction.
+        One row for each species that reactions make or use (boundary species apart, which they do not change), one
+        column for each reaction.
 
     Raises
     ------
@@ -71,7 +73,7 @@ def stoichiometry(model: Model) -> pandas.DataFrame:
     Examples
     --------
     >>> from sbml_hybrid import load
-    >>> stoichiometry(load("bind: E + S -> ES; k1*E*S; turn: ES -> E + P; k2*ES; E = 1; S = 9; ES = 0; P = 0; k1 = 1; k2 = 1"))
+    >>> stoichiometry(load("bind: E + S -> ES; 2*E*S; turn: ES -> E + P; 3*ES; E = 1; S = 9; ES = 0; P = 0"))
         bind  turn
     E   -1.0   1.0
     S   -1.0   0.0
@@ -83,14 +85,15 @@ def stoichiometry(model: Model) -> pandas.DataFrame:
     entries, varying = _entries(model)
     for (species, reaction), formula in varying.items():
         raise ModelError(
-            f"The stoichiometry of {species} in reaction {reaction} of {model.source} is {to_text(formula)}, which changes "
-            "during a simulation: no number stands for it. Try: model.equations(), which shows it in the rates."
+            f"The stoichiometry of {species} in reaction {reaction} of {model.source} is {to_text(formula)}, which "
+            "changes during a simulation: no number stands for it. Try: model.equations(), which shows it in the rates."
         )
     rows, columns = _reacting(model), [r.id for r in model.reactions]
-    table = pandas.DataFrame(0.0, index=rows, columns=columns)
+    at_row, at_column = ({id: i for i, id in enumerate(ids)} for ids in (rows, columns))
+    counts = np.zeros((len(rows), len(columns)))
     for (species, reaction), count in entries.items():
-        table.loc[species, reaction] = count
-    return table
+        counts[at_row[species], at_column[reaction]] = count
+    return pandas.DataFrame(counts, index=rows, columns=columns)
 
 
 def moieties(model: Model) -> tuple[Moiety, ...]:
@@ -109,7 +112,7 @@ def moieties(model: Model) -> tuple[Moiety, ...]:
     -------
     tuple of Moiety
         As many as are independent. First those that hold for ever, then those that an event or a
-        varying stoichiometry breaks, which say so. A species that no reaction changes is one by itself.
+        varying stoichiometry breaks, which say so. A catalyst that reactions give back is one by itself.
 
     References
     ----------
@@ -147,9 +150,8 @@ def _moiety(vector: dict[str, int], order: dict[str, int], broken: dict[str, str
 
 
 def _reacting(model: Model) -> list[str]:
-    """The species that reactions may change, in the model's order."""
-    set_by_rule = model.assignment_rules.keys() | model.rate_rules.keys()
-    return [s.id for s in model.species if not s.boundary and not s.constant and s.id not in set_by_rule]
+    """The species that reactions change, in the model's order; none of them may have a rule."""
+    return [s.id for s in model.species if s.id in model.reacting and not s.constant]
 
 
 def _broken(model: Model, varying: dict[tuple[str, str], Tree]) -> dict[str, str]:

@@ -130,9 +130,7 @@ def _extreme(basis: list[Vector]) -> list[Vector]:
     every non-negative vector is such a sum; the other entries are demanded one after another.
     """
     count = Counter(u for vector in basis for u in vector)
-    own = [min((u for u in vector if count[u] == 1), key=lambda u: (vector[u] < 0, u), default=None) for vector in basis]
-    if None in own:
-        return []
+    own = [min(u for u in vector if count[u] == 1) for vector in basis]
     rays = [v if v[u] > 0 else {x: -n for x, n in v.items()} for v, u in zip(basis, own, strict=True)]
     demanded = set(own)
     for unknown in sorted(count.keys() - demanded, key=lambda u: (count[u], u)):

@@ -13,7 +13,7 @@ from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism.initial import InitialValues
 from sbml_hybrid.mechanism.kinetics import Call, Name, Tree, evaluate, names
 from sbml_hybrid.mechanism.model import Model, Species
-from sbml_hybrid.mechanism.rates import Rates, references
+from sbml_hybrid.mechanism.rates import Rates, formulas_of_references, references
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,11 +159,12 @@ def right_hand_side(model: Model) -> Odes:
 def _split(model: Model) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What is integrated, and what stands still; what an assignment rule computes is neither."""
     states, held = [], []
+    computed = model.assignment_rules.keys() | formulas_of_references(model).keys()
     quantities = [p.id for p in (*model.species, *model.parameters, *model.compartments)]
     for id in dict.fromkeys((*quantities, *references(model))):
         part = model.by_id.get(id)
         floating = isinstance(part, Species) and not part.boundary and not part.constant
-        if id not in model.assignment_rules:
+        if id not in computed:
             (states if floating or id in model.rate_rules else held).append(id)
     return tuple(states), tuple(held)
 
@@ -176,9 +177,9 @@ def _meanings(model: Model, rates: Rates) -> dict[str, Tree]:
     """What follows from the state: what species mean in formulas, assignment rules, reactions' rates."""
     found: dict[str, Tree] = {}
     for species in model.species:
-        amount = Name(amount_of(species.id))
-        found[species.id] = amount if species.amount_in_formulas else Call("divide", (amount, Name(species.compartment)))
-    for id, tree in model.assignment_rules.items():
+        amount, size = Name(amount_of(species.id)), Name(species.compartment)
+        found[species.id] = amount if species.amount_in_formulas else Call("divide", (amount, size))
+    for id, tree in (*model.assignment_rules.items(), *formulas_of_references(model).items()):
         found[id] = rates.written_out(tree)
     for reaction in model.reactions:
         if reaction.law is not None:

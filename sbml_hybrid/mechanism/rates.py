@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism.kinetics import Call, Name, Number, Tree, uses
-from sbml_hybrid.mechanism.model import Compartment, Model, Parameter, Participant, Reaction, Species
+from sbml_hybrid.mechanism.model import Model, Participant, Reaction, Species
 
 ZERO = Number(0.0)
 
@@ -112,17 +113,16 @@ class Rates:
                     side.append(_times(amount, Name(reaction)))
         return _minus(_sum(made), _sum(used))
 
-    @property
+    @cached_property
     def _changes(self) -> dict[str, list[tuple[str, tuple[Tree, Tree]]]]:
         """Species -> (reaction, (how many it makes, how many it uses)), of reactions with a kinetic law."""
-        if not hasattr(self, "_found"):
-            self._found: dict[str, list[tuple[str, tuple[Tree, Tree]]]] = {}
-            for reaction in self.model.reactions:
-                if reaction.law is None:
-                    continue
-                for species in dict.fromkeys(p.species for p in (*reaction.products, *reaction.reactants)):
-                    self._found.setdefault(species, []).append((reaction.id, self._net(reaction, species)))
-        return self._found
+        found: dict[str, list[tuple[str, tuple[Tree, Tree]]]] = {}
+        for reaction in self.model.reactions:
+            if reaction.law is None:
+                continue
+            for species in dict.fromkeys(p.species for p in (*reaction.products, *reaction.reactants)):
+                found.setdefault(species, []).append((reaction.id, self._net(reaction, species)))
+        return found
 
     def _net(self, reaction: Reaction, species: str) -> tuple[Tree, Tree]:
         sides = [
@@ -153,6 +153,10 @@ def references(model: Model) -> Iterator[str]:
                 yield participant.id
 
 
+def formulas_of_references(model: Model) -> dict[str, Tree]:
+    """Return species reference -> its ``stoichiometryMath``, functions written out."""
+    sides = (side for reaction in model.reactions for side in (reaction.reactants, reaction.products))
+    return {p.id: model.written_out(p.formula) for side in sides for p in side if p.id and p.formula is not None}
 
 
 # -- trees without what does nothing ---------------------------------------------------------------
