@@ -173,7 +173,12 @@ def _plus(a: Tree, b: Tree) -> Tree:
 def _minus(a: Tree, b: Tree) -> Tree:
     if b == ZERO:
         return a
-    return Call("minus", (b,)) if a == ZERO else Call("minus", (a, b))
+    if a != ZERO:
+        return Call("minus", (a, b))
+    match b:
+        case Call(operator="times", arguments=(Number(value=count), *rest)):
+            return Call("times", (Number(-count), *rest))
+    return Call("minus", (b,))
 
 
 def _times(a: Tree, b: Tree) -> Tree:

@@ -1,15 +1,17 @@
 """The rates by our trees are libroadrunner's: at random states and times, of every real model that it runs."""
 
+import dataclasses
 import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 import sbml_hybrid as sh
 from sbml_hybrid.errors import ModelError
-from sbml_hybrid.mechanism.kinetics import Call, Name, evaluate
+from sbml_hybrid.mechanism.kinetics import Call, Name, Number, evaluate
 from sbml_hybrid.mechanism.odes import right_hand_side
 from sbml_hybrid.quiet import quiet
 from sbml_hybrid.simulation.solver import to_roadrunner
@@ -83,10 +85,8 @@ def magnitudes(odes, states, times):
     return np.stack([np.broadcast_to(size(tree), times.shape) for tree in odes.derivatives], axis=-1)
 
 
-def mismatch(model, seed=0):
+def mismatch(odes, engine, seed=0):
     """Return the largest |ours - theirs| / terms, and the state where it is; NaN and infinity have to be in both."""
-    odes = right_hand_side(model)
-    engine = to_roadrunner(model)
     if not odes.states:
         return 0.0, ""
     states, times = random_states(odes, np.random.default_rng(seed))
@@ -102,15 +102,6 @@ def mismatch(model, seed=0):
     return error.max(), f"{odes.states[worst[1]]}: ours {ours[worst]:.17g}, theirs {expected[worst]:.17g}"
 
 
-def runs(model):
-    """Return whether libroadrunner compiles the model."""
-    try:
-        to_roadrunner(model)
-    except ModelError:
-        return False
-    return True
-
-
 @pytest.fixture(scope="module")
 def suite(test_data, tmp_path_factory):
     """Unpack the suite: some cases take submodels from a file beside them."""
@@ -124,3 +115,76 @@ def suite(test_data, tmp_path_factory):
 def biomodels(test_data):
     with zipfile.ZipFile(test_data / "biomodels.zip") as archive:
         yield archive
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CORE)
+def test_rates_of_published_models_are_libroadrunner_s(biomodels, name):
+    model = sh.load(biomodels.read(name).decode())
+
+    error, where = mismatch(right_hand_side(model), to_roadrunner(model))
+
+    assert error <= TOLERANCE, where
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SUITE)
+def test_rates_of_the_test_suite_are_libroadrunner_s(suite, name):
+    try:
+        model = sh.load(suite / name)
+        engine = to_roadrunner(model)
+    except ModelError:
+        pytest.skip("libroadrunner does not run it")
+
+    error, where = mismatch(right_hand_side(model), engine)
+
+    assert error <= TOLERANCE, where
+
+
+@pytest.mark.parametrize("name", SUITE[::10])
+def test_rates_of_every_tenth_case_of_the_test_suite_are_libroadrunner_s(suite, name):
+    test_rates_of_the_test_suite_are_libroadrunner_s(suite, name)
+
+
+@pytest.mark.parametrize("name", ["huang_ferrell_1996", "repressilator", "tyson_1991", "wolf_heinrich_2000"])
+def test_rates_of_our_own_models_are_libroadrunner_s(root, name):
+    model = sh.load(root / "models" / f"{name}.ant")
+
+    error, where = mismatch(right_hand_side(model), to_roadrunner(model))
+
+    assert error <= TOLERANCE, where
+
+
+@pytest.mark.parametrize("wrong", range(4))
+def test_the_comparison_notices_one_part_in_a_hundred_million(root, wrong):
+    model = sh.load(root / "models" / "repressilator.ant")
+    odes = right_hand_side(model)
+    derivatives = list(odes.derivatives)
+    derivatives[wrong] = Call("times", (derivatives[wrong], Number(1 + 1e-8)))
+
+    error, where = mismatch(dataclasses.replace(odes, derivatives=tuple(derivatives)), to_roadrunner(model))
+
+    assert error > TOLERANCE
+    assert where.startswith(odes.states[wrong])
+
+
+def test_integrating_our_rates_gives_libroadrunner_s_trajectory():
+    model = sh.load(
+        "model m\n compartment C = 2; species A in C, B in C; substanceOnly species E in C\n A = 1; B = 0.5; E = 4\n"
+        " C' = 0.2*C; k = 0.3; k' = -0.1*k; v: A -> 2 B; k*A*C; w: B + E -> ; 0.1*B*E; y := A + time\n"
+        " u: -> A; 0.01*y\nend"
+    )
+    odes = right_hand_side(model)
+    times = np.linspace(0, 10, 21)
+
+    path = solve_ivp(lambda t, y: odes.rates(y, t), (0, 10), odes.start, t_eval=times, rtol=1e-10, atol=1e-12)
+
+    engine = to_roadrunner(model)
+    engine.integrator.relative_tolerance, engine.integrator.absolute_tolerance = 1e-10, 1e-13
+    expected = engine.simulate(times=times.tolist(), selections=list(odes.states))
+    np.testing.assert_allclose(path.y.T, np.array(expected), rtol=1e-7)
+
+
+@pytest.mark.parametrize("name", CORE[::8])
+def test_rates_of_every_eighth_published_model_are_libroadrunner_s(biomodels, name):
+    test_rates_of_published_models_are_libroadrunner_s(biomodels, name)
