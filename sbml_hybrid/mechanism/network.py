@@ -142,9 +142,10 @@ def moieties(model: Model) -> tuple[Moiety, ...]:
 
 def _moiety(vector: dict[str, int], order: dict[str, int], broken: dict[str, str], start: InitialValues) -> Moiety:
     ids = sorted(vector, key=order.__getitem__)
+    sign = 1 if vector[ids[0]] > 0 else -1
     smallest = min(abs(n) for n in vector.values())
     unwieldy = max(abs(n) for n in vector.values()) > 1000  # conversion factors such as 0.6022
-    members = tuple((id, vector[id] / smallest if unwieldy else vector[id]) for id in ids)
+    members = tuple((id, sign * (vector[id] / smallest if unwieldy else vector[id])) for id in ids)
     total = sum(float(start.amount(id)) * n for id, n in members)
     return Moiety(members, total, tuple(dict.fromkeys(broken[id] for id in ids if id in broken)))
 

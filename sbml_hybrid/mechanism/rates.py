@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
 from sbml_hybrid.errors import ModelError
-from sbml_hybrid.mechanism.kinetics import Call, Name, Number, Tree, uses
+from sbml_hybrid.mechanism.kinetics import Call, Name, Number, Tree, mentions_time, names, to_text, uses
 from sbml_hybrid.mechanism.model import Model, Participant, Reaction, Species
 
 ZERO = Number(0.0)
@@ -53,15 +54,15 @@ class Rates:
         Raises
         ------
         ModelError
-            An assignment rule or a kinetic law computes `id`, or it is defined by its own rate.
+            A formula (an assignment rule, a kinetic law) computes `id` from what changes, or the rate of `id` is
+            defined by itself.
         """
         model = self.model
         part = model.by_id.get(id)
-        if id in model.assignment_rules or isinstance(part, Reaction):
-            raise ModelError(
-                f"{model.source} asks for rateOf({id}), which is computed by a formula; SBML has rateOf only for what "
-                "a rate rule or a reaction changes. Try: write the derivative of that formula."
-            )
+        if id in model.assignment_rules:
+            return self._of_formula(id, model.assignment_rules[id])
+        if isinstance(part, Reaction):
+            return ZERO if part.law is None else self._of_formula(id, model.written_out(part.law.formula))
         if id in model.rate_rules:
             return self.written_out(model.rate_rules[id], id)
         if not isinstance(part, Species):
@@ -84,13 +85,10 @@ class Rates:
         """
         if not uses(tree, "rateOf"):
             return tree
-        if of and of in self._asked:
-            circle = " -> ".join([*self._asked[self._asked.index(of) :], of])
-            raise ModelError(f"{self.model.source} defines the rate of {of!r} by itself: {circle}.")
-        self._asked.append(of)
-        result = self._replaced(tree)
-        self._asked.pop()
-        return result
+        if not of:
+            return self._replaced(tree)
+        with self._guarded(of):
+            return self._replaced(tree)
 
     def _replaced(self, tree: Tree) -> Tree:
         match tree:
@@ -101,6 +99,25 @@ class Rates:
             case Call(operator=operator, arguments=arguments):
                 return Call(operator, tuple(self._replaced(a) for a in arguments))
         return tree
+
+    def _of_formula(self, id: str, tree: Tree) -> Tree:
+        with self._guarded(id):
+            tree = self._replaced(tree)
+            if not mentions_time(tree) and all(self.of(name) == ZERO for name in names(tree)):
+                return ZERO
+        raise ModelError(
+            f"{self.model.source} needs the rate of {id}, which the formula {to_text(tree)} computes. Try: give {id} a "
+            "rate rule with the derivative of that formula."
+        )
+
+    @contextmanager
+    def _guarded(self, id: str) -> Iterator[None]:
+        if id in self._asked:
+            circle = " -> ".join([*self._asked[self._asked.index(id) :], id])
+            raise ModelError(f"{self.model.source} defines the rate of {id!r} by itself: {circle}.")
+        self._asked.append(id)
+        yield
+        self._asked.pop()
 
     # -- reactions ---------------------------------------------------------------------------------
 
