@@ -78,6 +78,8 @@ class InitialValues:
                 return self._species(species)
             case Parameter(value=value) | Compartment(size=value) if value is not None:
                 return float(value)
+            case Compartment():
+                return 1.0  # libroadrunner's; a model in which the size matters is refused
             case Reaction(law=law) if law is not None:
                 return self._formula(model.written_out(law.formula))
             case None:

@@ -161,6 +161,15 @@ def test_a_compartment_that_a_constant_formula_computes_dilutes_nothing():
     assert rate(model, "S") == pytest.approx(0.1 * 3)
 
 
+def test_a_compartment_without_a_size_that_does_not_matter_counts_as_one():
+    text = load("model m\n compartment C = 7; species $S in C; S' = -0.5*S; S = 4\nend").to_sbml()
+
+    model = load(text.replace('size="7"', ""))
+
+    assert model.by_id["C"].size is None
+    assert rate(model, "S") == -2
+
+
 def test_the_rate_of_what_a_changing_formula_computes_is_refused():
     model = load("model m\n compartment C; species $S in C; C := 2*p; p = 1.5; p' = 1; S' = 0.1; S = 1\nend")
 
