@@ -12,7 +12,7 @@ from scipy.integrate import solve_ivp
 import sbml_hybrid as sh
 from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism.kinetics import Call, Name, Number, evaluate
-from sbml_hybrid.mechanism.odes import right_hand_side
+from sbml_hybrid.mechanism.odes import right_hand_side, species_of
 from sbml_hybrid.quiet import quiet
 from sbml_hybrid.simulation.solver import to_roadrunner
 
@@ -45,6 +45,9 @@ def random_states(odes, rng, n=STATES):
 
 def theirs(engine, odes, states, times):
     """Return libroadrunner's rates (n, state), in our order; amounts for species."""
+    for name, value in odes.held_values.items():
+        if species_of(name) in odes.model.event_targets:  # libroadrunner has run the events of time 0
+            engine.model[species_of(name)] = value
     rates = np.empty_like(states)
     for i, (state, time) in enumerate(zip(states, times, strict=True)):
         engine.model.setTime(time)
