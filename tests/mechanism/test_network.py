@@ -230,7 +230,9 @@ def test_published_models_have_as_many_totals_as_numpy_says(biomodels, name):
 
     totals = model.moieties()
 
-    weights = np.array([[m.coefficients.get(s, 0.0) for s in table.index] for m in totals]).reshape(len(totals), len(table))
+    weights = np.array([[m.coefficients.get(s, 0.0) for s in table.index] for m in totals]).reshape(
+        len(totals), len(table)
+    )
     rank = np.linalg.matrix_rank(table.to_numpy()) if table.size else 0
     assert len(totals) == len(table) - rank
     assert np.abs(weights @ table.to_numpy()).max(initial=0.0) < 1e-9
