@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _PLACES = {
     "load": "mechanism.reader",
     "Model": "mechanism.model",
+    "right_hand_side": "mechanism.odes",
     "around": "simulation.priors",
     "sample": "simulation.designs",
     "simulate": "simulation.ensemble",

@@ -14,6 +14,7 @@ import numpy as np
 from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism.kinetics import Tree, evaluate, names, to_text
 from sbml_hybrid.mechanism.model import Compartment, Model, Parameter, Reaction, Species
+from sbml_hybrid.mechanism.rates import Rates
 
 
 class InitialValues:
@@ -36,6 +37,7 @@ class InitialValues:
     def __init__(self, model: Model, given: Mapping[str, Any] | None = None) -> None:
         self.model = model
         self.given = dict(given or {})
+        self._rates = Rates(model)
         self._found: dict[str, Any] = {}
         self._asked: list[str] = []
 
@@ -61,7 +63,7 @@ class InitialValues:
         return self[species] / self[part.compartment] if part.amount_in_formulas else self[species]
 
     def _formula(self, tree: Tree) -> Any:
-        return evaluate(tree, self.__getitem__, time=0.0)
+        return evaluate(self._rates.written_out(tree), self.__getitem__, time=0.0)
 
     def _compute(self, id: str) -> Any:
         model = self.model
@@ -76,6 +78,8 @@ class InitialValues:
                 return self._species(species)
             case Parameter(value=value) | Compartment(size=value) if value is not None:
                 return float(value)
+            case Compartment():
+                return 1.0  # libroadrunner's; a model in which the size matters is refused
             case Reaction(law=law) if law is not None:
                 return self._formula(model.written_out(law.formula))
             case None:

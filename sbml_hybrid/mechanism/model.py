@@ -12,6 +12,10 @@ from sbml_hybrid.mechanism.kinetics import Tree, inline, to_text
 from sbml_hybrid.mechanism.units import DIMENSIONLESS, Unit
 
 if TYPE_CHECKING:
+    import pandas
+
+    from sbml_hybrid.mechanism.equations import Equations
+    from sbml_hybrid.mechanism.network import Moiety
     from sbml_hybrid.mechanism.support import Obstacle
 
 
@@ -213,6 +217,24 @@ class Model:
         from sbml_hybrid.mechanism.reader import antimony_text
 
         return antimony_text(self)
+
+    def equations(self) -> Equations:
+        """Return the model's differential equations: printed in a terminal, typeset in Jupyter."""
+        from sbml_hybrid.mechanism.equations import Equations
+
+        return Equations(self)
+
+    def stoichiometry(self) -> pandas.DataFrame:
+        """Return how many of each species (row) each reaction (column) makes; negative: uses."""
+        from sbml_hybrid.mechanism.network import stoichiometry
+
+        return stoichiometry(self)
+
+    def moieties(self) -> tuple[Moiety, ...]:
+        """Return the conserved moieties: totals of amounts that no reaction changes."""
+        from sbml_hybrid.mechanism.network import moieties
+
+        return moieties(self)
 
     # -- looking things up -------------------------------------------------------------------------
 
