@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sbml_hybrid.errors import ModelError
-from sbml_hybrid.mechanism.kinetics import Apply, Tree, names, to_text, uses, walk
+from sbml_hybrid.mechanism.initial import depends_on
+from sbml_hybrid.mechanism.kinetics import Apply, Tree, mentions_time, names, to_text, uses, walk
 from sbml_hybrid.mechanism.model import Compartment, Model, Parameter, Species
 
 
@@ -18,7 +19,8 @@ class Obstacle:
     Parameters
     ----------
     kind
-        "algebraic rule", "fast reaction", "delay", "no kinetic law", "undefined" or "missing value".
+        "algebraic rule", "fast reaction", "delay", "no kinetic law", "undefined", "missing value" or
+        "rate rule in a computed compartment".
     element
         The id of the element, or of what it belongs to; empty for an algebraic rule without id.
     text
@@ -33,7 +35,7 @@ class Obstacle:
 def obstacles(model: Model) -> tuple[Obstacle, ...]:
     """Return all that keeps libroadrunner from simulating `model`; nothing for a model that runs."""
     undefined = tuple(_undefined(model))
-    found = (*_algebraic(model), *_fast(model), *_delays(model), *_lawless(model), *undefined)
+    found = (*_algebraic(model), *_fast(model), *_delays(model), *_lawless(model), *_resized(model), *undefined)
     return found if undefined else (*found, *_missing(model))  # values are looked up through the formulas
 
 
@@ -100,6 +102,21 @@ def _lawless(model: Model) -> Iterator[Obstacle]:
             f"reaction {lawless[0]!r} has no kinetic law ({len(lawless)} of {len(model.reactions)} have none). "
             "Try: give it one, or remove it.",
         )
+
+
+def _resized(model: Model) -> Iterator[Obstacle]:
+    """A concentration that a rate rule moves in a compartment that a rule computes: libroadrunner forgets the size."""
+    for species in model.species:
+        if species.id in model.rate_rules and not species.amount_in_formulas:
+            rule = model.assignment_rules.get(species.compartment)
+            if rule and (mentions_time(rule) or depends_on(model, species.compartment, set(model.states))):
+                yield Obstacle(
+                    "rate rule in a computed compartment",
+                    species.id,
+                    f"a rate rule moves the concentration of {species.id!r} while an assignment rule resizes its "
+                    f"compartment {species.compartment!r}, and libroadrunner computes that wrongly. "
+                    f"Try: a rate rule for {species.compartment!r}, or hasOnlySubstanceUnits for {species.id!r}.",
+                )
 
 
 def _undefined(model: Model) -> Iterator[Obstacle]:

@@ -207,3 +207,53 @@ def test_a_roadrunner_of_the_model_is_a_fresh_one():
     first["k"] = 5.0
 
     assert second["k"] == 0.3
+
+
+def test_what_libroadrunner_would_compute_wrongly_is_refused_by_name():
+    model = load("compartment C; C := 2 + p; p = 0; p' = 0.5; species S in C; S = 1; S' = 0.1")
+
+    with pytest.raises(ModelError, match="concentration of 'S' while an assignment rule resizes its compartment 'C'"):
+        simulate(model, None, times=[0, 1])
+
+
+def test_a_concentration_in_a_compartment_of_computed_but_constant_size_is_right():
+    model = load("compartment C; C := 2*q; q = 1; species S in C; S = 1; S' = 0.1")
+
+    truth = simulate(model, None, times=[0.0, 4.0], quantities=["S"])["truth"]
+
+    np.testing.assert_allclose(truth.values[0, :, 0], [1.0, 1.4], rtol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["time", "Time", "TIME"])
+def test_a_parameter_that_is_called_like_the_solvers_time_varies_and_is_recorded(name):
+    model = load(load("S -> ; k*S*quick; S = 1; k = 0.1; quick = 3").sbml.replace("quick", name))
+    draws = pd.DataFrame({name: [1.0, 2.0]})
+
+    truth = simulate(model, draws, times=[0.0, 5.0], quantities=["S", name])["truth"]
+
+    np.testing.assert_allclose(truth.values[:, 1], [[np.exp(-0.5), 1.0], [np.exp(-1.0), 2.0]], rtol=1e-6)
+
+
+def test_a_jump_in_the_state_is_not_stepped_over():
+    model = load("S -> ; ceil(4*S)/25; S = 1")  # the rate is 4/25 down to 0.75, then 3/25, ...
+
+    truth = simulate(model, None, times=np.linspace(0, 6, 61))["truth"].values[0, :, 0]
+
+    expected = [1 - 0.16 * t if t < 1.5625 else 0.75 - 0.12 * (t - 1.5625) for t in np.linspace(0, 3.6, 37)]
+    np.testing.assert_allclose(truth[:37], expected, atol=1e-8)
+
+
+def test_a_delayed_event_whose_trigger_falls_while_it_waits_fires_once():
+    model = load("x = 0; S = 1; S' = -0.1*S; E: at 4.995 after (time >= 1 && time <= 4): x = x + 1")
+
+    truth = simulate(model, None, times=np.linspace(0, 12, 25), quantities=["x"])["truth"].values[0, :, 0]
+
+    np.testing.assert_array_equal(truth, np.linspace(0, 12, 25) > 5.995)
+
+
+def test_an_infinite_constant_is_recorded_and_an_infinite_state_is_a_failure():
+    constant = load("S -> ; k*S; S = 1; k = 1; big = inf")
+    assert simulate(constant, None, times=[0, 1], quantities=["big"])["truth"].values.tolist() == [[[np.inf], [np.inf]]]
+
+    with pytest.raises(SolverError, match="S becomes infinite or is not a number"):
+        simulate(load("S' = -k; S = big; k = 1; big = inf"), None, times=[0, 1])
