@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import reduce
 
 from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism.kinetics import Apply, Call, Name, Number, Time, Tree, evaluate, fold, to_text
@@ -116,19 +114,19 @@ def _call(operator: str) -> Callable[..., Tree]:
 
 
 def _spread(operator: str, arguments: tuple[Tree, ...]) -> list[Tree]:
-    """a + (b + c) as one sum."""
+    """The terms of a + (b + c) as one sum."""
     parts = [a.arguments if isinstance(a, Call) and a.operator == operator else (a,) for a in arguments]
     return [part for some in parts for part in some]
 
 
 def _plus(*arguments: Tree) -> Tree:
     parts = _spread("plus", arguments)
-    number = _folded("plus", *[p for p in parts if isinstance(p, Number)]) if parts else ZERO
-    terms = [p for p in parts if not isinstance(p, Number)]
+    number = _folded("plus", *[p for p in parts if isinstance(p, Number)], ZERO)
     if not isinstance(number, Number):
-        return Call("plus", tuple(parts))
+        return Call("plus", arguments)
+    terms = [p for p in parts if not isinstance(p, Number)]
     if not terms or number.value != 0:
-        terms = [*terms, number] if not terms or terms[0] != parts[0] or number.value > 0 else [*terms, number]
+        terms = [number, *terms] if isinstance(parts[0], Number) else [*terms, number]
     if len(terms) == 1:
         return terms[0]
     match terms:
@@ -153,26 +151,28 @@ def _minus(*arguments: Tree) -> Tree:
 
 
 def _times(*arguments: Tree) -> Tree:
-    parts = _spread("times", arguments)
-    sign = sum(isinstance(p, Call) and p.operator == "minus" and len(p.arguments) == 1 for p in parts) % 2
-    parts = [p.arguments[0] if isinstance(p, Call) and p.operator == "minus" and len(p.arguments) == 1 else p for p in parts]
-    parts = _spread("times", tuple(parts))
+    parts = [_unsigned(part) for part in _spread("times", arguments)]
+    sign = sum(is_negative for _, is_negative in parts) % 2
+    parts = _spread("times", tuple(part for part, _ in parts))
     number = _folded("times", *[p for p in parts if isinstance(p, Number)], ONE)
     if not isinstance(number, Number):
         return Call("times", arguments)
     if number.value == 0:
         return ZERO
     factors = [p for p in parts if not isinstance(p, Number)]
-    if not factors:
-        return Number(-number.value if sign else number.value)
-    if abs(number.value) != 1:
+    if abs(number.value) != 1 or not factors:
         factors = [Number(abs(number.value)), *factors]
     product = factors[0] if len(factors) == 1 else Call("times", tuple(factors))
-    return Call("minus", (product,)) if sign != (number.value < 0) else product
+    return _minus(product) if sign != (number.value < 0) else product
+
+
+def _unsigned(part: Tree) -> tuple[Tree, bool]:
+    is_negative = isinstance(part, Call) and part.operator == "minus" and len(part.arguments) == 1
+    return (part.arguments[0] if is_negative else part), is_negative
 
 
 def _divide(above: Tree, below: Tree) -> Tree:
-    if below == ONE or above == ZERO and below != ZERO:
+    if below == ONE or (above == ZERO and below != ZERO):
         return above
     match above:
         case Call(operator="minus", arguments=(inner,)):
@@ -195,7 +195,7 @@ def _piecewise(*parts: Tree) -> Tree:
             continue
         kept += [piece, condition]
     otherwise = parts[-1:] if len(parts) % 2 else ()
-    if otherwise and all(piece == otherwise[0] for piece in kept[::2]):
+    if isinstance(parts[-1], Number) and otherwise and all(piece == parts[-1] for piece in kept[::2]):
         return otherwise[0]
     return Call("piecewise", (*kept, *otherwise))
 
@@ -208,3 +208,127 @@ _SIMPLER: dict[str, Callable[..., Tree]] = {
     "power": _power,
     "piecewise": _piecewise,
 }
+
+
+# -- the rules -------------------------------------------------------------------------------------
+
+
+def _square(x: Tree) -> Tree:
+    return _power(x, TWO)
+
+
+def _inverse(x: Tree) -> Tree:
+    return _divide(ONE, x)
+
+
+def _of(function: str) -> Callable[[Tree], Tree]:
+    return lambda x: _folded(function, x)
+
+
+def _product_rule(arguments: tuple[Tree, ...], moved: list[Tree]) -> Tree:
+    return _plus(*(_times(*arguments[:i], d, *arguments[i + 1 :]) for i, d in enumerate(moved) if d != ZERO))
+
+
+def _quotient_rule(arguments: tuple[Tree, ...], moved: list[Tree]) -> Tree:
+    above, below = arguments
+    return _minus(_divide(moved[0], below), _divide(_times(above, moved[1]), _square(below)))
+
+
+def _power_rule(arguments: tuple[Tree, ...], moved: list[Tree]) -> Tree:
+    base, exponent = arguments
+    slope = _times(exponent, _power(base, _minus(exponent, ONE)), moved[0])
+    growth = _times(_power(base, exponent), _folded("ln", base))
+    if not isinstance(base, Number):
+        growth = _piecewise(ZERO, Call("eq", (base, ZERO)), growth)  # 0^y is flat, and ln(0) infinite
+    return _plus(slope if moved[0] != ZERO else ZERO, _times(growth, moved[1]))
+
+
+def _root_rule(arguments: tuple[Tree, ...], moved: list[Tree]) -> Tree:
+    degree, x = arguments
+    if moved[0] != ZERO:
+        return _power_rule((x, _inverse(degree)), [moved[1], _minus(_divide(moved[0], _square(degree)))])
+    if degree == TWO:
+        return _divide(moved[1], _times(TWO, Call("root", arguments)))
+    return _divide(_times(_power(x, _minus(_inverse(degree), ONE)), moved[1]), degree)
+
+
+def _log_rule(arguments: tuple[Tree, ...], moved: list[Tree]) -> Tree:
+    base, x = arguments
+    of_x = _divide(moved[1], _times(x, _folded("ln", base)))
+    if moved[0] == ZERO:
+        return of_x
+    return _minus(of_x, _divide(_times(_folded("ln", x), moved[0]), _times(base, _square(_folded("ln", base)))))
+
+
+def _minus_rule(arguments: tuple[Tree, ...], moved: list[Tree]) -> Tree:
+    return _minus(*moved)
+
+
+def _plus_rule(arguments: tuple[Tree, ...], moved: list[Tree]) -> Tree:
+    return _plus(*moved)
+
+
+def _abs_rule(arguments: tuple[Tree, ...], moved: list[Tree]) -> Tree:
+    return _piecewise(_minus(moved[0]), Call("lt", (arguments[0], ZERO)), moved[0])
+
+
+def _rem_rule(arguments: tuple[Tree, ...], moved: list[Tree]) -> Tree:
+    return _minus(moved[0], _times(moved[1], Call("quotient", arguments)))
+
+
+def _extreme_rule(operator: str, wins: str) -> Callable[[tuple[Tree, ...], list[Tree]], Tree]:
+    def rule(arguments: tuple[Tree, ...], moved: list[Tree]) -> Tree:
+        best, slope = arguments[0], moved[0]
+        for x, d in zip(arguments[1:], moved[1:], strict=True):
+            slope = _piecewise(slope, Call(wins, (best, x)), d)
+            best = Call(operator, (best, x))
+        return slope
+
+    return rule
+
+
+_RULES: dict[str, Callable[[tuple[Tree, ...], list[Tree]], Tree]] = {
+    "plus": _plus_rule,
+    "minus": _minus_rule,
+    "times": _product_rule,
+    "divide": _quotient_rule,
+    "power": _power_rule,
+    "root": _root_rule,
+    "log": _log_rule,
+    "abs": _abs_rule,
+    "rem": _rem_rule,
+    "min": _extreme_rule("min", "lt"),
+    "max": _extreme_rule("max", "gt"),
+}
+_CHAINED: dict[str, Callable[[Tree], Tree]] = {
+    "exp": _of("exp"),
+    "ln": _inverse,
+    "sin": _of("cos"),
+    "cos": lambda x: _minus(_folded("sin", x)),
+    "tan": lambda x: _square(_folded("sec", x)),
+    "sec": lambda x: _times(_folded("sec", x), _folded("tan", x)),
+    "csc": lambda x: _minus(_times(_folded("csc", x), _folded("cot", x))),
+    "cot": lambda x: _minus(_square(_folded("csc", x))),
+    "sinh": _of("cosh"),
+    "cosh": _of("sinh"),
+    "tanh": lambda x: _square(_folded("sech", x)),
+    "sech": lambda x: _minus(_times(_folded("sech", x), _folded("tanh", x))),
+    "csch": lambda x: _minus(_times(_folded("csch", x), _folded("coth", x))),
+    "coth": lambda x: _minus(_square(_folded("csch", x))),
+    "arcsin": lambda x: _inverse(_sqrt(_minus(ONE, _square(x)))),
+    "arccos": lambda x: _minus(_inverse(_sqrt(_minus(ONE, _square(x))))),
+    "arctan": lambda x: _inverse(_plus(ONE, _square(x))),
+    "arcsec": lambda x: _inverse(_times(_square(x), _sqrt(_minus(ONE, _inverse(_square(x)))))),
+    "arccsc": lambda x: _minus(_CHAINED["arcsec"](x)),
+    "arccot": lambda x: _minus(_inverse(_plus(ONE, _square(x)))),
+    "arcsinh": lambda x: _inverse(_sqrt(_plus(_square(x), ONE))),
+    "arccosh": lambda x: _inverse(_times(_sqrt(_minus(x, ONE)), _sqrt(_plus(x, ONE)))),
+    "arctanh": lambda x: _inverse(_minus(ONE, _square(x))),
+    "arcsech": lambda x: _minus(_inverse(_times(x, _sqrt(_minus(ONE, _square(x)))))),
+    "arccsch": lambda x: _minus(_inverse(_times(_square(x), _sqrt(_plus(ONE, _inverse(_square(x))))))),
+    "arccoth": lambda x: _inverse(_minus(ONE, _square(x))),
+}
+
+
+def _sqrt(x: Tree) -> Tree:
+    return _folded("root", TWO, x)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sbml_hybrid.errors import ModelError
-from sbml_hybrid.mechanism.operators import OPERATORS, RELATIONS, apply
+from sbml_hybrid.mechanism.operators import LOGICAL, OPERATORS, RELATIONS, apply
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +253,7 @@ _INFIX = {"plus": (" + ", 4), "minus": (" - ", 4), "times": ("*", 5), "divide": 
     "eq": (" == ", 3),
     "neq": (" != ", 3),
     "and": (" && ", 2),
-    "or": (" || ", 1),
+    "or": (" || ", 2),
 }
 _Ranked = tuple[str, int]  # a text, and how tightly its outermost operator binds
 
@@ -269,14 +269,20 @@ def to_text(tree: Tree) -> str:
 def _text(node: Tree, parts: list[_Ranked]) -> _Ranked:
     match node:
         case Number(value=value):
-            return _number_text(value), 9 if value >= 0 or value != value else 6
+            text = _number_text(value)
+            return text, 6 if text.startswith("-") else 9
         case Name(id=name):
             return name, 9
         case Time():
             return "time", 9
-        case Call(operator="minus" | "not" as operator) if len(parts) == 1:
-            return ("-" if operator == "minus" else "!") + _bracketed(parts[0], 6), 6
+        case Call(operator="minus") if len(parts) == 1:
+            return f"-{_bracketed(parts[0], 5)}", min(parts[0][1], 6)  # -a*b is (-a)*b: the same to the last bit
+        case Call(operator="not"):
+            return f"!{_bracketed(parts[0], 6)}", 6
         case Call(operator=operator) if operator in _INFIX and len(parts) > 1:
+            if operator in RELATIONS and any(map(_is_condition, node.arguments)):
+                # In SBML's infix, (a < b) < c is a < b < c whatever the brackets, and (a && b) < c is a && b < c.
+                return f"{operator}({', '.join(text for text, _ in parts)})", 9
             return _infix(operator, parts)
         case Call(operator="root", arguments=(Number(value=2.0), _)):
             return f"sqrt({parts[1][0]})", 9
@@ -285,13 +291,20 @@ def _text(node: Tree, parts: list[_Ranked]) -> _Ranked:
     return f"{_head(node)}({', '.join(text for text, _ in parts)})", 9
 
 
+def _is_condition(tree: Tree) -> bool:
+    return isinstance(tree, Call) and (tree.operator in RELATIONS or tree.operator in LOGICAL)
+
+
 def _infix(operator: str, parts: list[_Ranked]) -> _Ranked:
     sign, rank = _INFIX[operator]
-    if operator in RELATIONS and any(own == rank for _, own in parts):
-        # (a < b) < c in brackets would be read as a < b < c.
-        return f"{operator}({', '.join(text for text, _ in parts)})", 9
-    first = _bracketed(parts[0], rank + (operator == "power"))
-    return sign.join([first, *(_bracketed(part, rank + 1) for part in parts[1:])]), rank
+    # SBML's infix reads && and || from the left, whichever comes: no rank between them.
+    text = _bracketed(parts[0], rank + (operator in {"power", "and", "or"}))
+    for part in parts[1:]:
+        if operator == "plus" and part[0].startswith("-") and part[1] > rank:
+            text += f" - {part[0][1:]}"
+        else:
+            text += sign + _bracketed(part, rank + 1)
+    return text, rank
 
 
 def _number_text(value: float) -> str:
@@ -299,7 +312,12 @@ def _number_text(value: float) -> str:
         return str(value).lower()
     if value != value or value in (float("inf"), -float("inf")):
         return "notanumber" if value != value else "infinity" if value > 0 else "-infinity"
-    return repr(float(value)).removesuffix(".0")
+    text = repr(float(value)).removesuffix(".0")
+    digits, _, exponent = text.partition("e")
+    # libSBML's infix takes 5.2937605580052584e+16 for 5.2937605580052584, rounded, times 10^16, rounded again.
+    if exponent and float(f"{float(digits)!r}e{exponent}") != value:
+        return np.format_float_positional(value, trim="-")
+    return text
 
 
 def _bracketed(part: _Ranked, rank: int) -> str:

@@ -9,6 +9,7 @@ import libsbml
 
 from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism.kinetics import MAX_DEPTH, Apply, Call, Name, Number, Time, Tree
+from sbml_hybrid.mechanism.scan import MAX_TERMS
 
 _OPERATORS = {
     libsbml.AST_PLUS: "plus",
@@ -38,6 +39,7 @@ _CONSTANTS = {
     libsbml.AST_CONSTANT_FALSE: False,
 }
 _NUMBERS = {libsbml.AST_INTEGER, libsbml.AST_REAL, libsbml.AST_RATIONAL, libsbml.AST_NAME_AVOGADRO}
+_FLATTENED = {libsbml.AST_PLUS, libsbml.AST_TIMES}
 _DEFAULT_FIRST = {"root": Number(2.0), "log": Number(10.0)}  # the degree and the base, where left out
 
 
@@ -49,36 +51,37 @@ def tree_from_ast(ast: Any) -> Tree:
     Raises
     ------
     ModelError
-        The formula has a construct that is not in SBML core, or nests over `MAX_DEPTH` deep.
+        The formula has a construct that is not in SBML core, nests over `MAX_DEPTH` deep, or has over
+        `MAX_TERMS` terms in a row.
     """
     results: list[tuple[Tree, int]] = []  # finished parts, each with its depth
-    stack: list[tuple[Any, int | None]] = [(ast, None)]  # a node; its number of children once these are finished
+    stack: list[tuple[Any, int | None]] = [(ast, None)]  # a node; its number of operands once these are finished
     while stack:
-        node, children = stack.pop()
-        if children is None:
-            children = node.getNumChildren()
-            stack.append((node, children))
-            stack.extend((node.getChild(i), None) for i in reversed(range(children)))
+        node, count = stack.pop()
+        if count is None:
+            operands = _operands(node)
+            stack.append((node, len(operands)))
+            stack.extend((operand, None) for operand in reversed(operands))
             continue
-        parts = results[len(results) - children :]
-        del results[len(results) - children :]
-        results.append(_with_depth(node, parts))
+        first = len(results) - count
+        depth = 1 + max((depth for _, depth in results[first:]), default=0)
+        if depth > MAX_DEPTH:
+            raise ModelError(f"A formula nests over {MAX_DEPTH} deep. Try: give parts of it names.")
+        results[first:] = [(_tree(node, tuple(part for part, _ in results[first:])), depth)]
     return results[0][0]
 
 
-def _with_depth(node: Any, parts: list[tuple[Tree, int]]) -> tuple[Tree, int]:
-    tree = _tree(node, tuple(part for part, _ in parts))
-    depths = [depth + 1 for _, depth in parts]
-    match tree:
-        case Call(operator="plus" | "times" as operator, arguments=(Call() as first, _, *_)) if (
-            first.operator == operator
-        ):
-            tree = Call(operator, (*first.arguments, *tree.arguments[1:]))
-            depths[0] -= 1
-    depth = max(depths, default=1)
-    if depth > MAX_DEPTH:
-        raise ModelError(f"A formula nests over {MAX_DEPTH} deep. Try: give parts of it names, by assignment rules.")
-    return tree, depth
+def _operands(node: Any) -> list[Any]:
+    """The children of a node; of a sum of sums (a + b) + c, or a product of products, all of them."""
+    kind, operands = node.getType(), []
+    while True:
+        if node.getNumChildren() + len(operands) > MAX_TERMS:  # libSBML finds its nth child by counting to n
+            raise ModelError(f"A formula has over {MAX_TERMS} terms in a row. Try: give parts of it names.")
+        children = [node.getChild(i) for i in range(node.getNumChildren())]
+        operands.extend(reversed(children[1:]))
+        if kind not in _FLATTENED or len(children) < 2 or children[0].getType() != kind:
+            return [*children[:1], *reversed(operands)]
+        node = children[0]
 
 
 def _tree(node: Any, arguments: tuple[Tree, ...]) -> Tree:

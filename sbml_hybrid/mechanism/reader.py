@@ -184,9 +184,10 @@ def parse_formula(text: str, ids: Iterable[str] = (), functions: Iterable[str] =
     settings.setComparisonCaseSensitivity(libsbml.L3P_COMPARE_BUILTINS_CASE_SENSITIVE)
     settings.setParseModuloL3v2(libsbml.L3P_MODULO_IS_REM)
     settings.setParseUnits(libsbml.L3P_NO_UNITS)
-    ast = libsbml.parseL3FormulaWithSettings(text, settings)
+    spaced = re.sub(r"(/\d+)\)", r"\1 )", text)  # libSBML takes (1/2) for one number, and exp(1/2) for a mistake
+    ast = libsbml.parseL3FormulaWithSettings(spaced, settings)
     if ast is None:
-        reason = sentence(libsbml.getLastParseL3Error()).replace(text, shown)
+        reason = sentence(libsbml.getLastParseL3Error().replace(spaced, shown))
         raise DataError(f"{shown!r} is not a formula: {reason}")
     try:
         return tree_from_ast(ast)
