@@ -160,10 +160,11 @@ def _times(*arguments: Tree) -> Tree:
     if number.value == 0:
         return ZERO
     factors = [p for p in parts if not isinstance(p, Number)]
-    if abs(number.value) != 1 or not factors:
-        factors = [Number(abs(number.value)), *factors]
+    value = -number.value if sign else number.value
+    if abs(value) != 1 or not factors:
+        factors = [Number(value), *factors]
     product = factors[0] if len(factors) == 1 else Call("times", tuple(factors))
-    return _minus(product) if sign != (number.value < 0) else product
+    return Call("minus", (product,)) if value == -1 and not isinstance(product, Number) else product
 
 
 def _unsigned(part: Tree) -> tuple[Tree, bool]:
@@ -238,9 +239,9 @@ def _power_rule(arguments: tuple[Tree, ...], moved: list[Tree]) -> Tree:
     base, exponent = arguments
     slope = _times(exponent, _power(base, _minus(exponent, ONE)), moved[0])
     growth = _times(_power(base, exponent), _folded("ln", base))
-    if not isinstance(base, Number):
-        growth = _piecewise(ZERO, Call("eq", (base, ZERO)), growth)  # 0^y is flat, and ln(0) infinite
-    return _plus(slope if moved[0] != ZERO else ZERO, _times(growth, moved[1]))
+    if not isinstance(base, Number) or base.value == 0:
+        growth = _piecewise(ZERO, _folded("eq", base, ZERO), growth)  # 0^y is flat, and ln(0) infinite
+    return _plus(slope, _times(growth, moved[1]))
 
 
 def _root_rule(arguments: tuple[Tree, ...], moved: list[Tree]) -> Tree:
