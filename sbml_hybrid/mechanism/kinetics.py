@@ -59,7 +59,7 @@ Tree = Number | Name | Time | Call | Apply
 
 _Sized = tuple[Tree, int, int]  # a tree, its number of nodes and its depth
 
-MAX_NODES = 1_000_000  # a tree of calls of calls can grow exponentially when it is written out
+MAX_NODES = 200_000  # a tree of calls of calls can grow exponentially when it is written out
 MAX_CALLS = 50  # functions that call functions
 MAX_DEPTH = 150  # the deepest of 43 000 published formulas has 21; pickle and == recurse, and fail at 250
 
@@ -94,17 +94,16 @@ def fold(tree: Tree, function: Callable[[Any, list[Any]], Any]) -> Any:
 
     Every walk that needs results goes through here: it does not recurse, however deep the tree.
     """
-    results: list[Any] = []
-    stack: list[tuple[Tree, bool]] = [(tree, False)]
+    order: list[Tree] = []  # parents first, last arguments first
+    stack = [tree]
     while stack:
-        node, is_ready = stack.pop()
-        arguments = () if isinstance(node, Number | Name | Time) else node.arguments
-        if arguments and not is_ready:
-            stack.append((node, True))
-            stack.extend((argument, False) for argument in reversed(arguments))
-        else:
-            first = len(results) - len(arguments)
-            results[first:] = [function(node, results[first:])]
+        node = stack.pop()
+        order.append(node)
+        stack.extend(getattr(node, "arguments", ()))
+    results: list[Any] = []
+    for node in reversed(order):
+        first = len(results) - len(getattr(node, "arguments", ()))
+        results[first:] = [function(node, results[first:])]
     return results[0]
 
 
@@ -122,7 +121,7 @@ def inline(tree: Tree, functions: Mapping[str, tuple[tuple[str, ...], Tree]]) ->
     ------
     ModelError
         A function is not defined, calls itself, is called with the wrong number of arguments, or the
-        result has over a million nodes or is nested too deeply.
+        result has over 200 000 nodes or is nested too deeply.
     """
     count = 0
 
@@ -198,9 +197,10 @@ def evaluate(tree: Tree, values: Mapping[str, Any] | Callable[[str], Any], time:
 
     def leaf(value: Any) -> Any:
         nonlocal dtype
-        if isinstance(value, bool | int | float | np.generic):
-            value = value if isinstance(value, bool | np.bool_) else float(value)
-            return np.asarray(value)[()] if xp is np else value
+        if isinstance(value, (bool, np.bool_)):
+            return np.bool_(value) if xp is np else bool(value)
+        if isinstance(value, (int, float, np.generic)):
+            return np.float64(value) if xp is np else float(value)
         if xp is np:
             value = np.asarray(value)
             return value.astype(float) if value.dtype.kind in "iu" else value
@@ -261,7 +261,8 @@ _Ranked = tuple[str, int]  # a text, and how tightly its outermost operator bind
 def to_text(tree: Tree) -> str:
     """Print `tree` as people write it, with no more brackets than it needs.
 
-    `parse_formula` reads it back to the same values, to the last bit.
+    `parse_formula` reads it back to the same values, to the last bit, given the ids and functions of the
+    model. Only the time and an id called ``time`` look the same.
     """
     return fold(tree, _text)[0]
 

@@ -57,7 +57,8 @@ def _piecewise(xp: Any, parts: Sequence[Any], dtype: Any) -> Any:
 
 
 def _is_boolean(value: Any) -> bool:
-    return isinstance(value, bool) or "bool" in str(getattr(value, "dtype", ""))
+    kind = getattr(getattr(value, "dtype", None), "kind", None)  # NumPy's and JAX's; TensorFlow's dtype has none
+    return kind == "b" if kind is not None else isinstance(value, bool) or "bool" in str(getattr(value, "dtype", ""))
 
 
 def _truth(xp: Any, value: Any) -> Any:
@@ -92,7 +93,7 @@ def _factorial(xp: Any, x: Any) -> Any:
 
 def _remainder(xp: Any, x: Any, y: Any) -> Any:
     """The remainder has the sign of the dividend, as in C and in SBML, and is exact."""
-    size = xp.mod(xp.abs(x), xp.abs(y))
+    size = xp.mod(apply("abs", [x], xp), apply("abs", [y], xp))
     return xp.where(xp.less(x, 0.0), xp.negative(size), size)
 
 
@@ -102,12 +103,12 @@ def _minus(xp: Any, x: Any, y: Any = None) -> Any:
 
 def _root(xp: Any, degree: Any, x: Any) -> Any:
     is_square = isinstance(degree, float) and degree == 2.0
-    return xp.sqrt(x) if is_square else xp.power(x, xp.divide(1.0, degree))
+    return xp.sqrt(x) if is_square else xp.power(x, apply("divide", [1.0, degree], xp))
 
 
 def _log(xp: Any, base: Any, x: Any) -> Any:
     is_decimal = isinstance(base, float) and base == 10.0
-    return xp.log10(x) if is_decimal else xp.divide(xp.log(x), xp.log(base))
+    return xp.log10(x) if is_decimal else xp.divide(apply("ln", [x], xp), apply("ln", [base], xp))
 
 
 def _larger(xp: Any, x: Any, y: Any) -> Any:

@@ -174,9 +174,10 @@ def parse_formula(text: str, ids: Iterable[str] = (), functions: Iterable[str] =
         raise DataError(f"{shown!r} has {len(text)} characters; formulas of up to {MAX_FORMULA} are read.")
     document = libsbml.SBMLDocument(3, 2)
     meant = document.createModel()
-    for id in dict.fromkeys(ids):
+    words = set(re.findall(r"\w+", text))
+    for id in words.intersection(ids):
         meant.createParameter().setId(id)
-    for id in dict.fromkeys(functions):
+    for id in words.intersection(functions):
         meant.createFunctionDefinition().setId(id)
     settings = libsbml.L3ParserSettings()
     settings.setModel(meant)

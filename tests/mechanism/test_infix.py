@@ -22,6 +22,7 @@ from sbml_hybrid.mechanism.kinetics import (
     evaluate,
     fold,
     inline,
+    mentions_time,
     to_text,
 )
 from sbml_hybrid.mechanism.latex import to_latex
@@ -261,7 +262,9 @@ def test_every_formula_of_the_archives_is_read_and_read_back(test_data, archive,
                     arguments = [ast.getChild(i).getName() for i in range(ast.getNumBvars())]
                     ast = ast.getChild(ast.getNumChildren() - 1)
                 tree = tree_from_ast(ast)
-                again = parse_formula(to_text(tree), [*ids, *arguments], functions)
+                # Infix has one word for the time and for an id called time; one model has both.
+                own = [id for id in [*ids, *arguments] if id != "time" or not mentions_time(tree)]
+                again = parse_formula(to_text(tree), own, functions)
                 np.testing.assert_array_equal(worth(again), worth(tree), err_msg=f"{name}: {to_text(tree)}")
                 formulas += 1
     assert formulas > 6000 / every

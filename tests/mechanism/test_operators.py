@@ -12,6 +12,7 @@ from sbml_hybrid.mechanism import mathml
 from sbml_hybrid.mechanism.kinetics import Call, Name, Number, evaluate
 from sbml_hybrid.mechanism.mathml import tree_from_ast
 from sbml_hybrid.mechanism.operators import OPERATORS
+from sbml_hybrid.mechanism.reader import parse_formula
 
 SPACES = 'xmlns="http://www.w3.org/1998/Math/MathML" xmlns:sbml="http://www.sbml.org/sbml/level3/version2/core"'
 SYMBOL = '<csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/{0}">{0}</csymbol>'
@@ -228,14 +229,16 @@ def test_constants_keep_double_precision_in_keras():
     tenth = Call("divide", (Number(1.0), Number(10.0)))
     jump = Call("piecewise", (Number(0.1), Call("lt", (Name("a"), Number(2.0))), Number(0.7)))
     switched = Call("times", (Call("lt", (Name("a"), Number(2.0))), Number(0.1)))
+    more = [
+        parse_formula(text) for text in ("root(3, a)", "log(7, a)", "log(a, 7)", "rem(a, 0.1)", "rem(0.7, a)", "0.1^a")
+    ]
 
     for tree in (
-        Call("times", (Name("a"), tenth)),
-        Call("plus", (Name("a"), jump)),
-        Call("plus", (Name("a"), switched)),
+        *more,
+        *(Call(f, (Name("a"), part)) for f, part in (("times", tenth), ("plus", jump), ("plus", switched))),
     ):
         exact = evaluate(tree, {"a": np.array([1.0, 3.0])})
-        np.testing.assert_array_equal(ops.convert_to_numpy(evaluate(tree, {"a": a}, xp=ops)), exact)
+        np.testing.assert_allclose(ops.convert_to_numpy(evaluate(tree, {"a": a}, xp=ops)), exact, rtol=1e-15)
 
 
 def test_a_tensor_of_single_precision_stays_one():
