@@ -204,7 +204,8 @@ def evaluate(tree: Tree, values: Mapping[str, Any] | Callable[[str], Any], time:
         if xp is np:
             value = np.asarray(value)
             return value.astype(float) if value.dtype.kind in "iu" else value
-        dtype = getattr(value, "dtype", None) if dtype is None else dtype
+        if dtype is None and "float" in str(value.dtype):
+            dtype = value.dtype
         return value
 
     def one(node: Tree, arguments: list[Any]) -> Any:

@@ -43,17 +43,25 @@ def apply(operator: str, arguments: Sequence[Any], xp: Any = np, dtype: Any = No
         return _piecewise(xp, arguments, dtype)
     if operator in LOGICAL:
         return OPERATORS[operator](xp, *[_truth(xp, a) for a in arguments])
-    return OPERATORS[operator](xp, *[_number(xp, a, dtype) for a in arguments])
+    numbers = [_number(xp, a, dtype) for a in arguments]
+    if xp is not np and operator not in {"root", "log"}:  # these two look at a plain degree or base
+        numbers = [_tensor(xp, n, dtype) for n in numbers]
+    return OPERATORS[operator](xp, *numbers)
 
 
 def _piecewise(xp: Any, parts: Sequence[Any], dtype: Any) -> Any:
     result = _number(xp, parts[-1], dtype) if len(parts) % 2 else math.nan
     pairs = list(zip(parts[0:-1:2], parts[1::2], strict=False))
     for piece, condition in reversed(pairs):
-        if xp is not np and all(isinstance(x, bool | float) for x in (piece, result)):
-            piece = xp.convert_to_tensor(float(piece), dtype=dtype)  # two numbers would become float32
-        result = xp.where(_truth(xp, condition), _number(xp, piece, dtype), result)
+        piece = _number(xp, piece, dtype)
+        piece = piece if xp is np else _tensor(xp, piece, dtype)
+        result = xp.where(_truth(xp, condition), piece, result)
     return result if pairs or xp is not np else np.float64(result)
+
+
+def _tensor(xp: Any, value: Any, dtype: Any) -> Any:
+    """A plain number beside tensors, as precise as they are: Keras would make it float32 for some operators."""
+    return xp.convert_to_tensor(value, dtype=dtype) if isinstance(value, float) else value
 
 
 def _is_boolean(value: Any) -> bool:

@@ -230,7 +230,17 @@ def test_constants_keep_double_precision_in_keras():
     jump = Call("piecewise", (Number(0.1), Call("lt", (Name("a"), Number(2.0))), Number(0.7)))
     switched = Call("times", (Call("lt", (Name("a"), Number(2.0))), Number(0.1)))
     more = [
-        parse_formula(text) for text in ("root(3, a)", "log(7, a)", "log(a, 7)", "rem(a, 0.1)", "rem(0.7, a)", "0.1^a")
+        parse_formula(text)
+        for text in (
+            "root(3, a)",
+            "log(7, a)",
+            "log(a, 7)",
+            "rem(a, 0.1)",
+            "rem(0.7, a)",
+            "0.1^a",
+            "max(a, 3.1)",
+            "min(1/3, a)",
+        )
     ]
 
     for tree in (
@@ -261,3 +271,14 @@ def test_numbers_may_be_whole(operator):
     real = evaluate(trees, {"a": np.array([2.0, 7.0]), "b": np.array([-1.0, 3.0])})
 
     np.testing.assert_array_equal(whole, real)
+
+
+@pytest.mark.parametrize("sign", ["<", "<=", ">", ">=", "==", "!="])
+def test_a_threshold_is_exact_in_keras(sign):
+    from keras import ops
+
+    around = np.array([np.nextafter(0.1, 0), 0.1, np.nextafter(0.1, 1)])
+    tree = parse_formula(f"piecewise(0.3, a {sign} 0.1, a)")
+
+    exact = evaluate(tree, {"a": around})
+    np.testing.assert_array_equal(evaluate(tree, {"a": ops.convert_to_tensor(around)}, xp=ops), exact)
