@@ -132,9 +132,11 @@ def readout(truth: xr.Dataset, observables: Observables) -> xr.DataArray:
     recorded = truth["species"].values.tolist()
     formulas = named_formulas(observables, recorded)
     look_up = _Values(truth)
+    ids = [*recorded, *(look_up.model.by_id if look_up.model else ())]
+    functions = [function.id for function in look_up.model.functions] if look_up.model else ()
     columns, nonnegative, units = [], [], {}
     for name, formula in formulas.items():
-        tree = Name(formula) if formula in recorded else parse_formula(formula)
+        tree = Name(formula) if formula in recorded else parse_formula(formula, ids, functions)
         tree = tree if look_up.model is None else look_up.model.written_out(tree)
         if mentions_time(tree):
             look_up.require_model_units("time")

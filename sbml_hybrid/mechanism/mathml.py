@@ -8,7 +8,8 @@ from typing import Any
 import libsbml
 
 from sbml_hybrid.errors import ModelError
-from sbml_hybrid.mechanism.kinetics import Apply, Call, Name, Number, Time, Tree
+from sbml_hybrid.mechanism.kinetics import MAX_DEPTH, Apply, Call, Name, Number, Time, Tree
+from sbml_hybrid.mechanism.scan import MAX_TERMS
 
 _OPERATORS = {
     libsbml.AST_PLUS: "plus",
@@ -34,52 +35,78 @@ _OPERATORS = {
 _CONSTANTS = {
     libsbml.AST_CONSTANT_E: math.e,
     libsbml.AST_CONSTANT_PI: math.pi,
-    libsbml.AST_CONSTANT_TRUE: 1.0,
-    libsbml.AST_CONSTANT_FALSE: 0.0,
+    libsbml.AST_CONSTANT_TRUE: True,
+    libsbml.AST_CONSTANT_FALSE: False,
 }
-_NUMBERS = {
-    libsbml.AST_INTEGER,
-    libsbml.AST_REAL,
-    libsbml.AST_REAL_E,
-    libsbml.AST_RATIONAL,
-    libsbml.AST_NAME_AVOGADRO,
-}
+_NUMBERS = {libsbml.AST_INTEGER, libsbml.AST_REAL, libsbml.AST_RATIONAL, libsbml.AST_NAME_AVOGADRO}
+_FLATTENED = {libsbml.AST_PLUS, libsbml.AST_TIMES}
 _DEFAULT_FIRST = {"root": Number(2.0), "log": Number(10.0)}  # the degree and the base, where left out
 
 
-def tree_from_ast(node: Any) -> Tree:
+def tree_from_ast(ast: Any) -> Tree:
     """Return the expression tree of a libSBML ``ASTNode``.
+
+    (a + b) + c becomes one sum: the same order of operations, and long sums do not nest deeply.
 
     Raises
     ------
     ModelError
-        The formula has a construct that is not in SBML core.
+        The formula has a construct that is not in SBML core, nests over `MAX_DEPTH` deep, or has over
+        `MAX_TERMS` terms in a row.
     """
+    results: list[tuple[Tree, int]] = []  # finished parts, each with its depth
+    stack: list[tuple[Any, int | None]] = [(ast, None)]  # a node; its number of operands once these are finished
+    while stack:
+        node, count = stack.pop()
+        if count is None:
+            operands = _operands(node)
+            stack.append((node, len(operands)))
+            stack.extend((operand, None) for operand in reversed(operands))
+            continue
+        first = len(results) - count
+        depth = 1 + max((depth for _, depth in results[first:]), default=0)
+        if depth > MAX_DEPTH:
+            raise ModelError(f"A formula nests over {MAX_DEPTH} deep. Try: give parts of it names.")
+        results[first:] = [(_tree(node, tuple(part for part, _ in results[first:])), depth)]
+    return results[0][0]
+
+
+def _operands(node: Any) -> list[Any]:
+    """The children of a node; of a sum of sums (a + b) + c, or a product of products, all of them."""
+    kind, operands = node.getType(), []
+    while True:
+        if node.getNumChildren() + len(operands) > MAX_TERMS:  # libSBML finds its nth child by counting to n
+            raise ModelError(f"A formula has over {MAX_TERMS} terms in a row. Try: give parts of it names.")
+        children = [node.getChild(i) for i in range(node.getNumChildren())]
+        operands.extend(reversed(children[1:]))
+        if kind not in _FLATTENED or len(children) < 2 or children[0].getType() != kind:
+            return [*children[:1], *reversed(operands)]
+        node = children[0]
+
+
+def _tree(node: Any, arguments: tuple[Tree, ...]) -> Tree:
     kind = node.getType()
     if kind in _NUMBERS:
         return Number(float(node.getValue()))
+    if kind == libsbml.AST_REAL_E:
+        # libSBML multiplies by a power of ten, which may miss the last digit.
+        return Number(float(f"{node.getMantissa()!r}e{node.getExponent()}"))
     if kind in _CONSTANTS:
         return Number(_CONSTANTS[kind])
     if kind == libsbml.AST_NAME:
         return Name(node.getName())
     if kind == libsbml.AST_NAME_TIME:
         return Time()
-    arguments = tuple(tree_from_ast(node.getChild(i)) for i in range(node.getNumChildren()))
     if kind == libsbml.AST_FUNCTION:
         return Apply(node.getName(), arguments)
     operator = _OPERATORS.get(kind)
     if operator is None:
-        raise ModelError(
-            f"The formula {libsbml.formulaToL3String(node)!r} has a construct that SBML core does not have."
-        )
+        what = "a lambda outside a function definition" if kind == libsbml.AST_LAMBDA else f"{_word(node)!r}"
+        raise ModelError(f"A formula has {what}, which SBML core does not have.")
     if operator in _DEFAULT_FIRST and len(arguments) == 1:
         arguments = (_DEFAULT_FIRST[operator], *arguments)
-    return Call(operator, _flattened(operator, arguments))
+    return Call(operator, arguments)
 
 
-def _flattened(operator: str, arguments: tuple[Tree, ...]) -> tuple[Tree, ...]:
-    """(a + b) + c as one sum: the same order of operations, and long sums do not nest deeply."""
-    first = arguments[0] if arguments else None
-    if operator in {"plus", "times"} and isinstance(first, Call) and first.operator == operator and len(arguments) > 1:
-        return (*first.arguments, *arguments[1:])
-    return arguments
+def _word(node: Any) -> str:
+    return node.getName() or node.getOperatorName() or f"construct {node.getType()}"

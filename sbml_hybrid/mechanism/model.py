@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sbml_hybrid.errors import unknown_name
-from sbml_hybrid.mechanism.kinetics import Tree, inline, to_text
+from sbml_hybrid.mechanism.kinetics import Apply, Call, Name, Number, Tree, inline, to_text
 from sbml_hybrid.mechanism.units import DIMENSIONLESS, Unit
 
 if TYPE_CHECKING:
@@ -79,6 +79,9 @@ class KineticLaw:
         """The formula as people write it."""
         return to_text(self.formula)
 
+    def _repr_latex_(self) -> str:
+        return _in_latex(self.formula)
+
 
 @dataclass(frozen=True)
 class Participant:
@@ -131,6 +134,10 @@ class Rule:
     target: str
     formula: Tree
 
+    def _repr_latex_(self) -> str:
+        target = {"rate": Call("rateOf", (Name(self.target),)), "algebraic": Number(0.0)}.get(self.kind)
+        return _in_latex(target or Name(self.target), self.formula)
+
 
 @dataclass(frozen=True)
 class InitialAssignment:
@@ -138,6 +145,9 @@ class InitialAssignment:
 
     target: str
     formula: Tree
+
+    def _repr_latex_(self) -> str:
+        return _in_latex(Apply(self.target, (Number(0.0),)), self.formula)
 
 
 @dataclass(frozen=True)
@@ -161,6 +171,16 @@ class Function:
     id: str
     arguments: tuple[str, ...]
     body: Tree
+
+    def _repr_latex_(self) -> str:
+        return _in_latex(Apply(self.id, tuple(Name(a) for a in self.arguments)), self.body)
+
+
+def _in_latex(*sides: Tree) -> str:
+    """An equation of the sides, as Jupyter takes it."""
+    from sbml_hybrid.mechanism.latex import to_latex
+
+    return rf"$\displaystyle {' = '.join(to_latex(side) for side in sides)}$"
 
 
 @dataclass(frozen=True, repr=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from sbml_hybrid.mechanism.kinetics import Tree
 from sbml_hybrid.mechanism.mathml import tree_from_ast
 from sbml_hybrid.mechanism.sbml import model_from_sbml, sentence, with_zeros
 from sbml_hybrid.mechanism.scan import MAX_BYTES
+
+MAX_FORMULA = 100_000  # characters; libSBML's parser leaves trees that C++ cannot take down again beyond
 
 
 def load(source: Any) -> records.Model:
@@ -149,17 +152,45 @@ def antimony_text(model: records.Model) -> str:
         antimony.freeAll()
 
 
-def parse_formula(text: str) -> Tree:
+def parse_formula(text: str, ids: Iterable[str] = (), functions: Iterable[str] = ()) -> Tree:
     """Return the tree of an infix formula, such as ``KK_p + 2*KK_pp`` (SBML level 3 infix).
+
+    Parameters
+    ----------
+    text
+        The formula. Upper and lower case differ; ``log(x)`` is the natural logarithm; ``%`` is ``rem``.
+    ids
+        Ids of a model. They win over the built-in words: a parameter called ``pi`` or ``time`` is meant.
+    functions
+        Functions that the model defines; one called ``max`` wins over the operator.
 
     Raises
     ------
     DataError
         The text is not a formula; the message shows where.
     """
+    shown = text if len(text) <= 60 else f"{text[:57]}..."
+    if len(text) > MAX_FORMULA:
+        raise DataError(f"{shown!r} has {len(text)} characters; formulas of up to {MAX_FORMULA} are read.")
+    document = libsbml.SBMLDocument(3, 2)
+    meant = document.createModel()
+    words = set(re.findall(r"\w+", text))
+    for id in words.intersection(ids):
+        meant.createParameter().setId(id)
+    for id in words.intersection(functions):
+        meant.createFunctionDefinition().setId(id)
     settings = libsbml.L3ParserSettings()
+    settings.setModel(meant)
     settings.setParseLog(libsbml.L3P_PARSE_LOG_AS_LN)
-    ast = libsbml.parseL3FormulaWithSettings(text, settings)
+    settings.setComparisonCaseSensitivity(libsbml.L3P_COMPARE_BUILTINS_CASE_SENSITIVE)
+    settings.setParseModuloL3v2(libsbml.L3P_MODULO_IS_REM)
+    settings.setParseUnits(libsbml.L3P_NO_UNITS)
+    spaced = re.sub(r"(/\d+)\)", r"\1 )", text)  # libSBML takes (1/2) for one number, and exp(1/2) for a mistake
+    ast = libsbml.parseL3FormulaWithSettings(spaced, settings)
     if ast is None:
-        raise DataError(f"{text!r} is not a formula: {sentence(libsbml.getLastParseL3Error())}")
-    return tree_from_ast(ast)
+        reason = sentence(libsbml.getLastParseL3Error().replace(spaced, shown))
+        raise DataError(f"{shown!r} is not a formula: {reason}")
+    try:
+        return tree_from_ast(ast)
+    except ModelError as error:
+        raise DataError(f"{shown!r} cannot be read: {error}") from None

@@ -89,6 +89,8 @@ def _parsed(sbml: str, source: str, folder: Path | None) -> libsbml.SBMLDocument
     scan(sbml, source)
     document = libsbml.readSBMLFromString(sbml)
     check_files(document, source, folder)
+    if document.getLevel() == 1 and document.getModel() is not None:
+        _check_level_one(document.getModel())
     if folder is not None:
         document.setLocationURI(f"file:{(folder / 'model.xml').resolve()}")
     for category in (
@@ -108,6 +110,14 @@ def _parsed(sbml: str, source: str, folder: Path | None) -> libsbml.SBMLDocument
     if document.getModel() is None:
         raise ModelError(f"{source} has no <model>; it should be an SBML file of level 1, 2 or 3.")
     return document
+
+
+def _check_level_one(model: libsbml.Model) -> None:
+    """Refuse endless formulas: level 1 has them as text, which the scan does not see, and libSBML's checks crash."""
+    laws = [r.getKineticLaw() for r in model.getListOfReactions() if r.isSetKineticLaw()]
+    for part in (*laws, *model.getListOfRules()):
+        if part.isSetMath():
+            tree_from_ast(part.getMath())
 
 
 def _local_parameters(model: libsbml.Model) -> list[tuple[str, str]]:

@@ -11,8 +11,9 @@ import numpy as np
 
 from sbml_hybrid.errors import unknown_name
 from sbml_hybrid.mechanism.initial import InitialValues, determined_by
-from sbml_hybrid.mechanism.kinetics import LOGICAL, RELATIONS, Call, Name, Tree
+from sbml_hybrid.mechanism.kinetics import Call, Name, Tree
 from sbml_hybrid.mechanism.model import Model
+from sbml_hybrid.mechanism.operators import LOGICAL, RELATIONS
 
 Array = np.ndarray
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from sbml_hybrid.mechanism.initial import InitialValues
-from sbml_hybrid.mechanism.kinetics import RELATIONS, Call, Tree, evaluate, mentions_time, names, uses, walk
+from sbml_hybrid.mechanism.kinetics import Call, Tree, evaluate, mentions_time, names, uses, walk
 from sbml_hybrid.mechanism.model import Model
+from sbml_hybrid.mechanism.operators import RELATIONS
 
 STEPS = ("piecewise", "floor", "ceiling", "quotient", "rem", "factorial")
 SCAN_POINTS = 4001  # resolution of the search where a comparison is not linear in time

@@ -140,7 +140,7 @@ def test_functions_that_grow_exponentially_are_refused():
         f"f{i}": (("x",), Call("plus", (Apply(f"f{i - 1}", (Name("x"),)),) * 2)) for i in range(1, 40)
     }
 
-    with pytest.raises(ModelError, match="over 1000000 parts"):
+    with pytest.raises(ModelError, match="over 200000 parts"):
         inline(Apply("f39", (Number(1.0),)), functions)
 
 
