@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from sbml_hybrid.mechanism.kinetics import Call, Name, Tree, to_text
+from sbml_hybrid.mechanism.latex import id_to_latex, to_latex
 from sbml_hybrid.mechanism.model import Model, Species
 from sbml_hybrid.mechanism.odes import amount_of, right_hand_side
 from sbml_hybrid.mechanism.rates import Rates
 
+MAX_TYPESET = 100  # lines; a browser takes seconds for more
 Line = tuple[str, Tree]
 
 
 class Equations:
-    """The differential equations of a model: ``str()`` for a terminal.
+    """The differential equations of a model: ``str()`` for a terminal, typeset in Jupyter.
 
     ``d[S]/dt`` is the derivative of a concentration, ``d amount(S)/dt`` of an amount, ``dp/dt`` of any other
     value. A species is shown by its amount where formulas mean that by its id, and where its compartment
     changes. A reaction's id stands for its rate; dividing by a constant compartment of size 1 is left out.
+    Typeset, [S] is a concentration and n_S an amount; over 100 lines are left as text, for the page's sake.
 
     Parameters
     ----------
@@ -87,6 +90,22 @@ class Equations:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def to_latex(self) -> str:
+        """Return the equations as LaTeX, an ``aligned`` environment without the dollar signs."""
+        names = {s.id: f"[{id_to_latex(s.id)}]" for s in self._model.species if not s.amount_in_formulas}
+        names |= {amount_of(s.id): f"n_{{{id_to_latex(s.id)}}}" for s in self._model.species}
+        rows = [
+            rf"\frac{{d{names.get(of.strip('[]')) or id_to_latex(of)}}}{{dt}} &= {to_latex(tree, names)}"
+            for of, tree in self.derivatives
+        ]
+        rows += [r"&\text{where}"] if self.definitions else []
+        rows += [f"{names.get(id) or id_to_latex(id)} &= {to_latex(tree, names)}" for id, tree in self.definitions]
+        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+
+    def _repr_latex_(self) -> str | None:
+        few = len(self.derivatives) + len(self.definitions) <= MAX_TYPESET
+        return f"$\\displaystyle {self.to_latex()}$" if few else None
 
 
 def _left(of: str) -> str:

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from functools import cached_property
 
 from sbml_hybrid.errors import ModelError
-from sbml_hybrid.mechanism.kinetics import Call, Name, Number, Tree, mentions_time, names, to_text, uses
+from sbml_hybrid.mechanism.derivative import derivative
+from sbml_hybrid.mechanism.kinetics import Call, Name, Number, Time, Tree, names, uses
 from sbml_hybrid.mechanism.model import Model, Participant, Reaction, Species
 
 ZERO = Number(0.0)
@@ -51,10 +52,12 @@ class Rates:
     def of(self, id: str) -> Tree:
         """Return the derivative of what `id` means in a formula: SBML's ``rateOf(id)``.
 
+        What a formula computes changes through all that the formula mentions.
+
         Raises
         ------
         ModelError
-            A formula (an assignment rule, a kinetic law) computes `id` from what changes, or the rate of `id` is
+            A formula (an assignment rule, a kinetic law) computes `id` and has no derivative, or the rate of `id` is
             defined by itself.
         """
         model = self.model
@@ -101,14 +104,15 @@ class Rates:
         return tree
 
     def _of_formula(self, id: str, tree: Tree) -> Tree:
+        """The chain rule: by time, and by each id times how fast that changes."""
         with self._guarded(id):
             tree = self._replaced(tree)
-            if not mentions_time(tree) and all(self.of(name) == ZERO for name in names(tree)):
-                return ZERO
-        raise ModelError(
-            f"{self.model.source} needs the rate of {id}, which the formula {to_text(tree)} computes. Try: give {id} a "
-            "rate rule with the derivative of that formula."
-        )
+            terms = [derivative(tree, Time())]
+            for name in sorted(names(tree)):
+                speed = self.of(name)
+                if speed != ZERO:
+                    terms.append(_times(derivative(tree, name), speed))
+        return _sum([term for term in terms if term != ZERO])
 
     @contextmanager
     def _guarded(self, id: str) -> Iterator[None]:

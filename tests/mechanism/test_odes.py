@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sbml_hybrid import load
 from sbml_hybrid.errors import ModelError
-from sbml_hybrid.mechanism.kinetics import Call, Name, to_text
+from sbml_hybrid.mechanism.kinetics import Call, Name, evaluate, to_text
 from sbml_hybrid.mechanism.model import Rule
 from sbml_hybrid.mechanism.odes import amount_of, right_hand_side
 from sbml_hybrid.mechanism.rates import Rates
@@ -170,11 +170,28 @@ def test_a_compartment_without_a_size_that_does_not_matter_counts_as_one():
     assert rate(model, "S") == -2
 
 
-def test_the_rate_of_what_a_changing_formula_computes_is_refused():
-    model = load("model m\n compartment C; species $S in C; C := 2*p; p = 1.5; p' = 1; S' = 0.1; S = 1\nend")
+def test_a_concentration_that_a_rate_rule_moves_is_not_diluted_by_a_computed_compartment():
+    model = load("model m\n compartment C; species $S in C; C := 2*p + time; p = 1.5; p' = 4; S' = 0.1; S = 1\nend")
 
-    with pytest.raises(ModelError, match=r"text needs the rate of C, which the formula 2\*p computes"):
-        right_hand_side(model)
+    # d(amount)/dt = C*rule + S*dC/dt, with C = 3 and dC/dt = 2*4 + 1
+    assert rate(model, "S") == pytest.approx(3 * 0.1 + 1 * 9)
+
+
+def test_the_rate_of_a_reaction_s_rate_is_its_total_derivative():
+    model = load("model m\n v: S -> ; k*S^2; k = 3; k' = 5; S = 2\nend")
+
+    tree = Rates(model).of("v")
+
+    v, speed = 3 * 2**2, -3 * 2**2
+    assert evaluate(tree, {"k": 3.0, "S": 2.0, "v": v, "default_compartment": 1.0}) == 5 * 4 + 3 * 2 * 2 * speed
+
+
+def test_equations_are_typeset_with_concentrations_in_brackets_and_amounts_as_n():
+    text = load(GROWING).equations().to_latex()
+
+    assert r"\frac{dn_{\mathrm{A}}}{dt} &= -\mathrm{v}" in text
+    assert r"[\mathrm{A}] &= \frac{n_{\mathrm{A}}}{\mathrm{C}}" in text
+    assert r"\frac{d[\mathrm{S}]}{dt} &= -\mathrm{v}" in load("v: S -> ; k*S; k = 1; S = 1").equations()._repr_latex_()
 
 
 def test_rates_and_values_defined_by_each_other_are_refused():
