@@ -47,6 +47,32 @@ _NUMBERS = {
 _DEFAULT_FIRST = {"root": Number(2.0), "log": Number(10.0)}  # the degree and the base, where left out
 
 
+def ast_from_text(text: str, model: Any = None) -> Any:
+    """Return libSBML's ``ASTNode`` of an infix formula (SBML level 3 infix; ``log`` is the natural one).
+
+    Parameters
+    ----------
+    text
+        The formula, such as ``KK_p + 2*KK_pp``.
+    model
+        The ``libsbml.Model`` whose names come before those of constants, such as a species ``pi``.
+
+    Raises
+    ------
+    ValueError
+        The text is not a formula; the message shows where.
+    """
+    settings = libsbml.L3ParserSettings()
+    settings.setParseLog(libsbml.L3P_PARSE_LOG_AS_LN)
+    settings.setParseUnits(False)  # "2 k" would be the number 2 in the unit k
+    if model is not None:
+        settings.setModel(model)
+    ast = libsbml.parseL3FormulaWithSettings(text, settings)
+    if ast is None:
+        raise ValueError(f"{text!r} is not a formula: {' '.join(libsbml.getLastParseL3Error().split())[:300]}")
+    return ast
+
+
 def tree_from_ast(node: Any) -> Tree:
     """Return the expression tree of a libSBML ``ASTNode``.
 

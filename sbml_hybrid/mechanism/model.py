@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sbml_hybrid.errors import unknown_name
+from sbml_hybrid.mechanism.editing import Editable
 from sbml_hybrid.mechanism.kinetics import Tree, inline, to_text
 from sbml_hybrid.mechanism.units import DIMENSIONLESS, Unit
 
@@ -164,7 +165,7 @@ class Function:
 
 
 @dataclass(frozen=True, repr=False)
-class Model:
+class Model(Editable):
     """A biochemical model: its records, its SBML text and the hash of that text.
 
     Made by `sbml_hybrid.load`. Nothing of it changes; reactions' local parameters are promoted to

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import antimony
-import libsbml
 
 from sbml_hybrid.errors import DataError, ModelError, SourceNotFound
 from sbml_hybrid.mechanism import model as records
 from sbml_hybrid.mechanism.kinetics import Tree
-from sbml_hybrid.mechanism.mathml import tree_from_ast
+from sbml_hybrid.mechanism.mathml import ast_from_text, tree_from_ast
 from sbml_hybrid.mechanism.sbml import model_from_sbml, sentence, with_zeros
 from sbml_hybrid.mechanism.scan import MAX_BYTES
 
@@ -157,9 +156,7 @@ def parse_formula(text: str) -> Tree:
     DataError
         The text is not a formula; the message shows where.
     """
-    settings = libsbml.L3ParserSettings()
-    settings.setParseLog(libsbml.L3P_PARSE_LOG_AS_LN)
-    ast = libsbml.parseL3FormulaWithSettings(text, settings)
-    if ast is None:
-        raise DataError(f"{text!r} is not a formula: {sentence(libsbml.getLastParseL3Error())}")
-    return tree_from_ast(ast)
+    try:
+        return tree_from_ast(ast_from_text(text))
+    except ValueError as error:
+        raise DataError(str(error)) from None
