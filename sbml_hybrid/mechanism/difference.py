@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, NamedTuple
 
-import libsbml
-
 from sbml_hybrid.mechanism import model as records
 from sbml_hybrid.mechanism.kinetics import Apply, Call, Number, Tree, to_text
 from sbml_hybrid.mechanism.model import Model
@@ -195,9 +193,6 @@ def _parts(model: Model) -> dict[tuple[str, str], _Part]:
     parts |= {("initial assignment", a.target): _defined(a.formula) for a in model.initial_assignments}
     for number, event in enumerate(model.events, 1):
         parts["event", event.id or f"number {number}"] = _event(event)
-    for key, aspects in _unrecorded(model).items():
-        if key in parts:
-            parts[key].aspects.update(aspects)
     return parts
 
 
@@ -264,7 +259,12 @@ def _reaction(r: records.Reaction) -> _Part:
 def _event(e: records.Event) -> _Part:
     aspects = {what: _formula(getattr(e, what)) for what in ("trigger", "delay", "priority")}
     aspects |= {f"assignment to {target}": _formula(tree) for target, tree in e.assignments}
-    values = {"persistent": e.persistent, "true before the start": e.initial_value, "name": e.name}
+    values = {
+        "persistent": e.persistent,
+        "true before the start": e.initial_value,
+        "values from trigger time": e.from_trigger,
+        "name": e.name,
+    }
     text = f"at {to_text(e.trigger)}" if e.trigger is not None else ""
     return _Part(text, aspects | {what: _plain(value) for what, value in values.items()})
 
@@ -281,14 +281,3 @@ def normal(tree: Tree) -> Tree:
         case Apply(function=function, arguments=arguments):
             return Apply(function, tuple(normal(a) for a in arguments))
     return tree
-
-
-def _unrecorded(model: Model) -> dict[tuple[str, str], dict[str, _Aspect]]:
-    """What a simulation depends on and the records do not hold: when an event takes its values."""
-    m = libsbml.readSBMLFromString(model.sbml).getModel()
-    return {
-        ("event", e.getId() or f"number {number}"): {
-            "values from trigger time": _plain(e.getUseValuesFromTriggerTime())
-        }
-        for number, e in enumerate(m.getListOfEvents(), 1)
-    }

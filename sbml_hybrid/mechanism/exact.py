@@ -36,17 +36,23 @@ class StandIns:
 
     def __init__(self, text: str) -> None:
         self._series = next(n for n in range(9_876_543, 0, -1) if str(n) not in text)
-        self._digits: dict[str, str] = {}
+        self._values: dict[str, float] = {}
 
-    def number(self, digits: str) -> float:
-        """Return a new stand-in for `digits`."""
-        stand_in = f"{self._series}{len(self._digits):07d}.5"
-        self._digits[stand_in] = digits
-        return float(stand_in)
+    def number(self, value: float) -> float:
+        """Return a new stand-in for `value`, of the same sign."""
+        stand_in = f"{self._series}{len(self._values):07d}.5"
+        self._values[stand_in] = abs(value)
+        return math.copysign(float(stand_in), value)
 
     def restored(self, text: str) -> str:
-        """Return `text` with the digits in the place of their stand-ins."""
-        return re.sub(rf"{self._series}\d{{7}}\.5", lambda found: self._digits.get(found[0], found[0]), text)
+        """Return `text` with the exact digits in the place of their stand-ins."""
+        return re.sub(rf"(<cn>\s*)?({self._series}\d{{7}}\.5)", self._exact, text)
+
+    def _exact(self, found: re.Match) -> str:
+        if found[2] not in self._values:
+            return found[0]
+        digits = repr(self._values[found[2]])
+        return found[1] + format(Decimal(digits), "f") if found[1] else digits  # a plain <cn> has no exponent
 
 
 def survives(value: float) -> bool:
@@ -56,11 +62,6 @@ def survives(value: float) -> bool:
     text = f"{value:.15g}"
     mantissa, _, exponent = text.partition("e")
     return float(text) == value and (not exponent or float(mantissa) * 10.0 ** int(exponent) == value)
-
-
-def without_exponent(value: float) -> str:
-    """Return the digits of a number that is not negative: MathML's plain numbers have no exponent."""
-    return format(Decimal(repr(value)), "f")
 
 
 def written(document: libsbml.SBMLDocument, text: str) -> str:
@@ -84,7 +85,7 @@ def use_stand_ins(document: libsbml.SBMLDocument, text: str) -> StandIns:
             if getattr(element, f"isSet{attribute}", lambda: True)():
                 value = getattr(element, f"get{attribute}")()
                 if not survives(value):
-                    getattr(element, f"set{attribute}")(math.copysign(stand_ins.number(repr(abs(value))), value))
+                    getattr(element, f"set{attribute}")(stand_ins.number(value))
         if getattr(element, "isSetMath", lambda: False)():
             _in_formula(element.getMath(), stand_ins)
             if document.getLevel() == 1 and element.getElementName() == "kineticLaw":
@@ -93,13 +94,7 @@ def use_stand_ins(document: libsbml.SBMLDocument, text: str) -> StandIns:
 
 
 def _in_formula(node: Any, stand_ins: StandIns) -> None:
-    kind = node.getType()
-    if kind == libsbml.AST_REAL and not survives(node.getValue()):
-        value = node.getValue()
-        node.setValue(math.copysign(stand_ins.number(without_exponent(abs(value))), value))
-    elif kind == libsbml.AST_REAL_E and not survives(node.getMantissa()):
-        mantissa = node.getMantissa()
-        digits = without_exponent(abs(mantissa))
-        node.setValue(math.copysign(stand_ins.number(digits), mantissa), node.getExponent())
+    if node.getType() in (libsbml.AST_REAL, libsbml.AST_REAL_E) and not survives(node.getValue()):
+        node.setValue(stand_ins.number(node.getValue()))
     for i in range(node.getNumChildren()):
         _in_formula(node.getChild(i), stand_ins)

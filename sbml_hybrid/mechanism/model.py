@@ -143,7 +143,10 @@ class InitialAssignment:
 
 @dataclass(frozen=True)
 class Event:
-    """When `trigger` becomes true, each assignment's target takes its value, after `delay`."""
+    """When `trigger` becomes true, each assignment's target takes its value, after `delay`.
+
+    The value is that at the trigger, or at the end of the delay when `from_trigger` is false.
+    """
 
     id: str
     name: str
@@ -153,6 +156,7 @@ class Event:
     assignments: tuple[tuple[str, Tree], ...]
     persistent: bool
     initial_value: bool
+    from_trigger: bool = True
 
 
 @dataclass(frozen=True)
@@ -214,7 +218,16 @@ class Model(Editable):
         return self.sbml
 
     def to_antimony(self) -> str:
-        """Return the model as Antimony text."""
+        """Return the model as Antimony text, which loads as a model that simulates the same.
+
+        Functions are written out where they are used, and an id that is a word of Antimony, such as
+        ``compartment``, gets an underscore.
+
+        Raises
+        ------
+        ModelError
+            Antimony cannot hold the model; the message says what would be lost.
+        """
         from sbml_hybrid.mechanism.reader import antimony_text
 
         return antimony_text(self)

@@ -259,6 +259,7 @@ def _event(e: libsbml.Event) -> records.Event:
         ),
         persistent=trigger.getPersistent() if trigger is not None and trigger.isSetPersistent() else True,
         initial_value=trigger.getInitialValue() if trigger is not None and trigger.isSetInitialValue() else True,
+        from_trigger=e.getUseValuesFromTriggerTime(),
     )
 
 
