@@ -22,6 +22,7 @@ _CHANGES = {
     "true before the start": ("became true before the start", "is no longer true before the start"),
     "values from trigger time": ("takes its values at the trigger", "takes its values when it is executed"),
 }
+NAN = Call("nan", ())  # what `normal` makes of it: NaN is not equal to itself
 _DEFINITIONS = ("unit", "function", "assignment rule", "rate rule", "algebraic rule", "initial assignment")
 
 
@@ -273,7 +274,7 @@ def normal(tree: Tree) -> Tree:
     """Return `tree` with what is only another way of writing made one: ``-1``, and numbers that are NaN."""
     match tree:
         case Number(value=value) if value != value:
-            return Call("nan", ())
+            return NAN
         case Call(operator="minus", arguments=(Number(value=value),)):
             return Number(-value)
         case Call(operator=operator, arguments=arguments):

@@ -12,7 +12,6 @@ from typing import Any
 import libsbml
 
 from sbml_hybrid.errors import ModelError, UnknownName, unknown_name
-from sbml_hybrid.mechanism.difference import normal
 from sbml_hybrid.mechanism.exact import written
 from sbml_hybrid.mechanism.initial import InitialValues
 from sbml_hybrid.mechanism.kinetics import Apply, Tree, names, walk
@@ -89,7 +88,7 @@ def set_law(model: Model, id: str, law: str, parameters: Mapping[str, float]) ->
     m = document.getModel()
     _write_law(model, m, m.getReaction(id), law, parameters)
     _drop_own_parameters(model, m, reaction, keep=names(tree_from_ast(m.getReaction(id).getKineticLaw().getMath())))
-    return _with_law(document, model, id, f"law of {id} = {law}", parameters)
+    return _closed(document, model, f"law of {id} = {law}", dict.fromkeys(parameters, id))
 
 
 def add_reaction(model: Model, id: str, equation: str, law: str, parameters: Mapping[str, float]) -> Model:
@@ -115,16 +114,7 @@ def add_reaction(model: Model, id: str, equation: str, law: str, parameters: Map
             if document.getLevel() > 2:
                 reference.setConstant(True)
     _write_law(model, m, reaction, law, parameters)
-    return _with_law(document, model, id, f"with {id}: {equation}", parameters)
-
-
-def _with_law(document: Any, model: Model, id: str, words: str, parameters: Mapping[str, float]) -> Model:
-    meant = tree_from_ast(document.getModel().getReaction(id).getKineticLaw().getMath())
-    edited = _closed(document, model, words, {name: id for name in parameters})
-    law = edited.by_id[id].law
-    if law is None or normal(law.formula) != normal(meant):
-        raise ModelError(f"SBML level 1, which {model.source} is written in, has no such formula as the law of {id}.")
-    return edited
+    return _closed(document, model, f"with {id}: {equation}", dict.fromkeys(parameters, id))
 
 
 def _write_law(model: Model, m: Any, reaction: Any, text: str, parameters: Mapping[str, float]) -> None:

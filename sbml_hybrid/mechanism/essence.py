@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from sbml_hybrid.mechanism.difference import normal
+from sbml_hybrid.mechanism.difference import NAN, normal
 from sbml_hybrid.mechanism.initial import InitialValues
 from sbml_hybrid.mechanism.kinetics import Apply, Call, Name, Number, Tree
 from sbml_hybrid.mechanism.model import Compartment, Event, KineticLaw, Model, Participant, Reaction, Species
@@ -17,7 +17,7 @@ def essence(model: Model, renamed: Mapping[str, str] | None = None) -> Model:
     Names, units, modifiers, functions (written out in the formulas), the ids of events and the
     initial values that a rule or an initial assignment replaces are taken away; what starts as a
     concentration starts as an amount, and an initial assignment of a number is that number. A species
-    that a rule determines is a boundary species, and a compartment has three dimensions or none.
+    that is constant or that a rule determines is a boundary species, and a compartment has three dimensions or none.
 
     Parameters
     ----------
@@ -61,7 +61,9 @@ class _Essence:
         self.model, self.names, self.start = model, names, InitialValues(model)
         self.rules = model.assignment_rules
         self.counts = model.stoichiometry_ids & self.rules.keys()  # what level 2 writes in the reaction itself
-        self.constants = {a.target for a in model.initial_assignments if isinstance(normal(a.formula), Number)}
+        self.constants = {
+            id for id, tree in model.starts.items() if normal(tree) == NAN or isinstance(normal(tree), Number)
+        }
         self.computed = self.rules.keys() | model.starts.keys() - self.constants
 
     def name(self, id: str) -> str:
@@ -85,7 +87,7 @@ class _Essence:
             compartment=self.name(s.compartment),
             initial=None if nothing else float(self.start.amount(s.id)),
             initial_is="amount",
-            boundary=s.boundary or s.id in self.rules or s.id in self.model.rate_rules,
+            boundary=s.boundary or s.constant or s.id in self.rules or s.id in self.model.rate_rules,
             constant=False,
             conversion_factor=self.name(s.conversion_factor),
         )
@@ -108,12 +110,12 @@ class _Essence:
         )
 
     def participant(self, p: Participant) -> Participant:
-        moved = self.model.starts.keys() | self.model.rate_rules.keys() | self.model.event_targets
+        moved = self.model.starts.keys() - self.constants | self.model.rate_rules.keys() | self.model.event_targets
         return replace(
             p,
             species=self.name(p.species),
             stoichiometry=self.value(p.id, p.stoichiometry),
-            id=self.name(p.id) if p.id in moved - self.constants else "",
+            id=self.name(p.id) if p.id in moved else "",
             formula=self.formula(self.rules.get(p.id, p.formula)),
         )
 
@@ -141,11 +143,14 @@ def _renamed(tree: Tree, names: Mapping[str, str]) -> Tree:
 
 
 def _flat(tree: Tree) -> Tree:
-    """Sums of sums and products of products as one: libAntimony leaves brackets out that only round differently."""
+    """Write as libAntimony does: sums of sums and products of products as one, a fraction of numbers as a number."""
     if not isinstance(tree, Call):
         return tree
     arguments = [_flat(a) for a in tree.arguments]
     if tree.operator in ("plus", "times"):
         nested = [a.arguments if isinstance(a, Call) and a.operator == tree.operator else (a,) for a in arguments]
         arguments = [a for each in nested for a in each]
+    match tree.operator, arguments:
+        case "divide", [Number(value=over), Number(value=under)] if under:
+            return Number(over / under)
     return Call(tree.operator, tuple(arguments))
