@@ -143,11 +143,11 @@ def _renamed(tree: Tree, names: Mapping[str, str]) -> Tree:
 
 
 def _flat(tree: Tree) -> Tree:
-    """Write as libAntimony does: sums of sums and products of products as one, a fraction of numbers as a number."""
+    """Write as libAntimony does: sums of sums (and the like) as one, a fraction of numbers as a number."""
     if not isinstance(tree, Call):
         return tree
     arguments = [_flat(a) for a in tree.arguments]
-    if tree.operator in ("plus", "times"):
+    if tree.operator in ("plus", "times", "and", "or"):
         nested = [a.arguments if isinstance(a, Call) and a.operator == tree.operator else (a,) for a in arguments]
         arguments = [a for each in nested for a in each]
     match tree.operator, arguments:

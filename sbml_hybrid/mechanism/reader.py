@@ -176,6 +176,9 @@ def antimony_text(model: records.Model) -> str:
     for compartment in document.getModel().getListOfCompartments():
         if model.by_id[compartment.getId()].size is not None:  # libAntimony does not know level 1's size of 1
             compartment.setSize(model.by_id[compartment.getId()].size)
+    for element in document.getListOfAllElements():
+        if "http://www.sbml.org/sbml/level" in element.getNotesString():  # libAntimony does not read its own words
+            element.unsetNotes()
     stand_ins = use_stand_ins(document, model.sbml)
     with _antimony:
         try:

@@ -128,6 +128,17 @@ def test_a_word_of_antimony_gets_an_underscore_and_numbers_stay_exact():
     assert again.part("R").law.text == "gamma_*A"
 
 
+def test_notes_within_notes_do_no_harm():
+    notes = (
+        '<notes><p xmlns="http://www.w3.org/1999/xhtml">&lt;notes xmlns=&quot;http://www.sbml.org/sbml/level2/version4'
+        "&quot;&gt; two lines\n &lt;/notes&gt;</p></notes>"
+    )
+    model = load(LEVEL_3.replace('version="1"><model id="m">', f'version="1"><model id="m">{notes}'))
+
+    assert "two lines" in model.to_sbml()
+    assert load(model.to_antimony()).part("A").initial == 3
+
+
 def test_a_conversion_factor_is_kept():
     model = load(LEVEL_3.replace('id="A" compartment="C"', 'id="A" compartment="C" conversionFactor="gamma"'))
 
