@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sbml_hybrid.mechanism import model as records
 from sbml_hybrid.mechanism.kinetics import Apply, Call, Number, Tree, to_text
 from sbml_hybrid.mechanism.model import Model
+from sbml_hybrid.mechanism.units import Unit
 
 # Aspect that holds or does not -> how it is said when it comes and when it goes.
 _CHANGES = {
@@ -182,7 +183,7 @@ def _parts(model: Model) -> dict[tuple[str, str], _Part]:
     """(kind, id) -> the part, in the model's order."""
     units = {"time unit": _plain(model.time_unit), "substance unit": _plain(model.substance_unit)}
     parts = {("model", ""): _Part("", units)}
-    parts |= {("unit", u.id): _Part(u.text, {"unit": _plain(u.text)}) for u in model.units}
+    parts |= {("unit", u.id): _Part(u.meaning, {"unit": _unit(u)}) for u in model.units}
     parts |= {("function", f.id): _function(f) for f in model.functions}
     parts |= {("compartment", c.id): _compartment(c) for c in model.compartments}
     parts |= {("species", s.id): _species(s) for s in model.species}
@@ -202,6 +203,11 @@ def _plain(value: Any) -> _Aspect:
     return _Aspect("nan" if value != value else value, value)
 
 
+def _unit(unit: Unit) -> _Aspect:
+    """What the unit means, whatever the model calls it."""
+    return _Aspect((unit.si, unit.dimension), str(unit)) if unit else _Aspect(None, None)
+
+
 def _formula(tree: Tree | None) -> _Aspect:
     return _Aspect(None, None) if tree is None else _Aspect(normal(tree), to_text(tree))
 
@@ -216,8 +222,8 @@ def _function(f: records.Function) -> _Part:
 
 
 def _compartment(c: records.Compartment) -> _Part:
-    values = {"size": c.size, "dimensions": c.dimensions, "constant": c.constant, "unit": c.unit, "name": c.name}
-    return _Part("", {what: _plain(value) for what, value in values.items()})
+    values = {"size": c.size, "dimensions": c.dimensions, "constant": c.constant, "name": c.name}
+    return _Part("", {what: _plain(value) for what, value in values.items()} | {"unit": _unit(c.unit)})
 
 
 def _species(s: records.Species) -> _Part:
@@ -228,15 +234,14 @@ def _species(s: records.Species) -> _Part:
         "amount in formulas": s.amount_in_formulas,
         "boundary": s.boundary,
         "constant": s.constant,
-        "unit": s.unit,
         "name": s.name,
     }
-    return _Part("", {what: _plain(value) for what, value in values.items()})
+    return _Part("", {what: _plain(value) for what, value in values.items()} | {"unit": _unit(s.unit)})
 
 
 def _parameter(p: records.Parameter) -> _Part:
-    values = {"value": p.value, "constant": p.constant, "unit": p.unit, "name": p.name}
-    return _Part(_said(p.value), {what: _plain(value) for what, value in values.items()})
+    values = {"value": p.value, "constant": p.constant, "name": p.name}
+    return _Part(_said(p.value), {what: _plain(value) for what, value in values.items()} | {"unit": _unit(p.unit)})
 
 
 def _reaction(r: records.Reaction) -> _Part:

@@ -9,6 +9,7 @@ from sbml_hybrid.mechanism.difference import NAN, normal
 from sbml_hybrid.mechanism.initial import InitialValues
 from sbml_hybrid.mechanism.kinetics import Apply, Call, Name, Number, Tree
 from sbml_hybrid.mechanism.model import Compartment, Event, KineticLaw, Model, Participant, Reaction, Species
+from sbml_hybrid.mechanism.units import Unit
 
 
 def essence(model: Model, renamed: Mapping[str, str] | None = None) -> Model:
@@ -27,7 +28,7 @@ def essence(model: Model, renamed: Mapping[str, str] | None = None) -> Model:
         Id -> what the other model calls it.
     """
     told = _Essence(model, dict(renamed or {}))
-    nothing = {"name": "", "unit": "", "constant": False}
+    nothing = {"name": "", "unit": Unit(), "constant": False}
     return replace(
         model,
         time_unit="",
@@ -83,7 +84,7 @@ class _Essence:
             s,
             id=self.name(s.id),
             name="",
-            unit="",
+            unit=Unit(),
             compartment=self.name(s.compartment),
             initial=None if nothing else float(self.start.amount(s.id)),
             initial_is="amount",

@@ -201,7 +201,7 @@ def test_genes_units_and_ports_are_read():
         " DNA d; operator o; gene g; o := 0.5; g: => S; 2; d: --o--g--\nend"
     )
 
-    assert model.part("k").unit == "nM"
+    assert str(model.part("k").unit) == "nM"
     assert [r.id for r in model.reactions] == ["R1", "g"]
     assert not diff(essence(load(model.to_antimony())), essence(model))
 

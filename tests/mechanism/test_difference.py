@@ -31,7 +31,7 @@ CHANGES = {
     ("z = 5", "z = 6"): ["assignment to z of E1: 5 -> 6"],
     ("at (A", "at 3 after (A"): ["delay of E1: nothing -> 3"],
     ("x/(y + x)", "x/(y - x)"): ["function f: (x, y) = x/(y + x) -> (x, y) = x/(y - x)"],
-    ("1e-9 mole", "1e-6 mole"): ["unit nM: "],
+    ("1e-9 mole", "1e-6 mole"): ["unit nM: nM -> ", "unit of k1: nM -> "],
     ("k1 has nM", "K has nM"): ["unit of k1: nM -> nothing", "unit of K: nothing -> nM"],
     ("R1:", "R2:"): [
         "reaction R1 (A -> B) is only in the first model",
