@@ -73,13 +73,14 @@ def test_a_published_model_comes_back_and_simulates_the_same(archive, name):
 def test_a_case_of_the_test_suite_comes_back_or_is_refused_for_what_is_lost(test_data, part):
     with zipfile.ZipFile(test_data / "sbml_test_suite.zip") as opened:
         names = [n for n in opened.namelist() if n.endswith(("-sbml-l3v2.xml", "-sbml-l2v5.xml"))][part::10]
-        written = 0
+        tried = written = 0
         for name in names:
             try:
                 model = load(opened.read(name).decode())
                 model.require_simulable()
             except ModelError:
                 continue
+            tried += 1
             try:
                 again = load(model.to_antimony())
             except ModelError as error:
@@ -90,7 +91,7 @@ def test_a_case_of_the_test_suite_comes_back_or_is_refused_for_what_is_lost(test
                 assert_simulates_the_same(model, again)
             except (SolverError, ValueError):
                 continue
-    assert written > 0.85 * len(names)
+    assert written > 0.85 * tried
 
 
 # -- what Antimony loses ---------------------------------------------------------------------------
