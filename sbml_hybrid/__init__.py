@@ -14,6 +14,7 @@ _PLACES = {
     "load": "mechanism.reader",
     "Model": "mechanism.model",
     "right_hand_side": "mechanism.odes",
+    "diff": "mechanism.difference",
     "around": "simulation.priors",
     "sample": "simulation.designs",
     "simulate": "simulation.ensemble",

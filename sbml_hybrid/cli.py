@@ -25,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 2 after an error, which is said in one line; 130 when stopped from the keyboard.
+        0; 1 when `diff` finds a difference; 2 after an error, which is said in one line; 130 when
+        stopped from the keyboard.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings are not what was asked for
     warnings.filterwarnings("ignore", message=".*tasks have been successfully executed")  # joblib's, on Ctrl-C
@@ -34,9 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     console = _console()
     try:
-        arguments.verb(arguments)
+        status = arguments.verb(arguments)
         sys.stdout.flush()
-        return 0
+        return status or 0
     except KeyboardInterrupt:
         print(f"\nStopped. {arguments.resume}", file=sys.stderr)
         return 130
@@ -65,6 +66,15 @@ def _draw(arguments: argparse.Namespace) -> None:
 
     picture = network(load(arguments.model), arguments.labels, arguments.currency or ())
     print(f"Wrote {picture.save(arguments.output, dpi=200)}")
+
+
+def _diff(arguments: argparse.Namespace) -> int:
+    from sbml_hybrid.mechanism.difference import diff
+    from sbml_hybrid.mechanism.reader import load
+
+    found = diff(load(arguments.first), load(arguments.second))
+    print(found)
+    return 1 if found else 0
 
 
 def _simulate(arguments: argparse.Namespace) -> None:
@@ -166,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     for add in (
         _describe_options,
         _draw_options,
+        _diff_options,
         _simulate_options,
         _measure_options,
         _benchmark_options,
@@ -200,6 +211,17 @@ def _draw_options(verbs) -> None:
         help="draw these, such as ATP ADP, as a small copy at each of their reactions",
     )
     _output(verb, "the picture: network.png, .svg or .pdf")
+
+
+def _diff_options(verbs) -> None:
+    verb = _verb(
+        verbs,
+        "diff",
+        _diff,
+        "Say in plain words what two models say differently. The exit status is 0 without a difference and 1 with one.",
+    )
+    verb.add_argument("first", help="an SBML (.xml) or Antimony (.ant) file")
+    verb.add_argument("second", help="the other one")
 
 
 def _simulate_options(verbs) -> None:

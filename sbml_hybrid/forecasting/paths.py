@@ -17,9 +17,10 @@ from sbml_hybrid.errors import DataError, UnknownName
 from sbml_hybrid.measurement.assay import readout
 from sbml_hybrid.measurement.noise import Lognormal, Noise, noise_from_dict
 from sbml_hybrid.mechanism.model import Model
+from sbml_hybrid.mechanism.quantities import check_names
 from sbml_hybrid.simulation.designs import sample
 from sbml_hybrid.simulation.ensemble import simulate
-from sbml_hybrid.simulation.priors import Prior, check_names, prior_from_dict
+from sbml_hybrid.simulation.priors import Prior, prior_from_dict
 
 log = logging.getLogger("sbml_hybrid")
 

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 import libsbml
 
 from sbml_hybrid.errors import ModelError
+from sbml_hybrid.mechanism.exact import written
 from sbml_hybrid.mechanism.scan import MAX_BYTES, scan
 
 
@@ -15,13 +16,15 @@ def is_composed(document: libsbml.SBMLDocument) -> bool:
     return document.getPlugin("comp") is not None
 
 
-def flatten(document: libsbml.SBMLDocument, source: str) -> str:
+def flatten(document: libsbml.SBMLDocument, text: str, source: str) -> str:
     """Return the text of the flat model: submodels written out, their ids as ``submodel__id``.
 
     Parameters
     ----------
     document
         A document with the comp package, which `check_files` let pass.
+    text
+        The text that it was read from.
     source
         What messages call it.
 
@@ -38,7 +41,7 @@ def flatten(document: libsbml.SBMLDocument, source: str) -> str:
         said = [document.getError(i) for i in range(document.getNumErrors())]
         said = [" ".join(e.getMessage().split())[:200] for e in said if e.getSeverity() >= libsbml.LIBSBML_SEV_ERROR]
         raise ModelError(f"The submodels of {source} cannot be put together: {'; '.join(said[:2]) or 'libSBML fails'}.")
-    return libsbml.writeSBMLToString(document)
+    return written(document, text)
 
 
 def check_files(document: libsbml.SBMLDocument, source: str, folder: Path | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import libsbml
@@ -41,6 +42,45 @@ _CONSTANTS = {
 _NUMBERS = {libsbml.AST_INTEGER, libsbml.AST_REAL, libsbml.AST_RATIONAL, libsbml.AST_NAME_AVOGADRO}
 _FLATTENED = {libsbml.AST_PLUS, libsbml.AST_TIMES}
 _DEFAULT_FIRST = {"root": Number(2.0), "log": Number(10.0)}  # the degree and the base, where left out
+
+
+MAX_FORMULA = 100_000  # characters; libSBML's parser leaves trees that C++ cannot take down again beyond
+
+
+def ast_from_text(text: str, model: Any = None) -> Any:
+    """Return libSBML's ``ASTNode`` of an infix formula (SBML level 3 infix).
+
+    Upper and lower case differ; ``log(x)`` is the natural logarithm; ``%`` is ``rem``; "2 k" is no
+    number with a unit.
+
+    Parameters
+    ----------
+    text
+        The formula, such as ``KK_p + 2*KK_pp``.
+    model
+        The ``libsbml.Model`` whose names come before the built-in ones, such as a species ``pi``.
+
+    Raises
+    ------
+    ValueError
+        The text is not a formula; the message shows where.
+    """
+    shown = text if len(text) <= 60 else f"{text[:57]}..."
+    if len(text) > MAX_FORMULA:
+        raise ValueError(f"{shown!r} has {len(text)} characters; formulas of up to {MAX_FORMULA} are read.")
+    settings = libsbml.L3ParserSettings()
+    if model is not None:
+        settings.setModel(model)
+    settings.setParseLog(libsbml.L3P_PARSE_LOG_AS_LN)
+    settings.setComparisonCaseSensitivity(libsbml.L3P_COMPARE_BUILTINS_CASE_SENSITIVE)
+    settings.setParseModuloL3v2(libsbml.L3P_MODULO_IS_REM)
+    settings.setParseUnits(libsbml.L3P_NO_UNITS)
+    spaced = re.sub(r"(/\d+)\)", r"\1 )", text)  # libSBML takes (1/2) for one number, and exp(1/2) for a mistake
+    ast = libsbml.parseL3FormulaWithSettings(spaced, settings)
+    if ast is None:
+        reason = " ".join(libsbml.getLastParseL3Error().replace(spaced, shown).split())[:300]
+        raise ValueError(f"{shown!r} is not a formula: {reason}")
+    return ast
 
 
 def tree_from_ast(ast: Any) -> Tree:

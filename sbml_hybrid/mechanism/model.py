@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sbml_hybrid.errors import unknown_name
+from sbml_hybrid.mechanism.editing import Editable
 from sbml_hybrid.mechanism.kinetics import Apply, Call, Name, Number, Tree, inline, to_text
 from sbml_hybrid.mechanism.units import DIMENSIONLESS, Unit
 
@@ -152,7 +153,10 @@ class InitialAssignment:
 
 @dataclass(frozen=True)
 class Event:
-    """When `trigger` becomes true, each assignment's target takes its value, after `delay`."""
+    """When `trigger` becomes true, each assignment's target takes its value, after `delay`.
+
+    The value is that at the trigger, or at the end of the delay when `from_trigger` is false.
+    """
 
     id: str
     name: str
@@ -162,6 +166,7 @@ class Event:
     assignments: tuple[tuple[str, Tree], ...]
     persistent: bool
     initial_value: bool
+    from_trigger: bool = True
 
 
 @dataclass(frozen=True)
@@ -184,7 +189,7 @@ def _in_latex(*sides: Tree) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class Model:
+class Model(Editable):
     """A biochemical model: its records, its SBML text and the hash of that text.
 
     Made by `sbml_hybrid.load`. Nothing of it changes; reactions' local parameters are promoted to
@@ -233,7 +238,16 @@ class Model:
         return self.sbml
 
     def to_antimony(self) -> str:
-        """Return the model as Antimony text."""
+        """Return the model as Antimony text, which loads as a model that simulates the same.
+
+        Functions are written out where they are used, and an id that is a word of Antimony, such as
+        ``compartment``, gets an underscore.
+
+        Raises
+        ------
+        ModelError
+            Antimony cannot hold the model; the message says what would be lost.
+        """
         from sbml_hybrid.mechanism.reader import antimony_text
 
         return antimony_text(self)

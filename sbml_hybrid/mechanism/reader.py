@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import threading
 from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -13,12 +15,18 @@ import libsbml
 
 from sbml_hybrid.errors import DataError, ModelError, SourceNotFound
 from sbml_hybrid.mechanism import model as records
+from sbml_hybrid.mechanism.difference import diff
+from sbml_hybrid.mechanism.essence import essence
+from sbml_hybrid.mechanism.exact import StandIns, survives, use_stand_ins
 from sbml_hybrid.mechanism.kinetics import Tree
-from sbml_hybrid.mechanism.mathml import tree_from_ast
+from sbml_hybrid.mechanism.mathml import ast_from_text, tree_from_ast
 from sbml_hybrid.mechanism.sbml import model_from_sbml, sentence, with_zeros
 from sbml_hybrid.mechanism.scan import MAX_BYTES
 
-MAX_FORMULA = 100_000  # characters; libSBML's parser leaves trees that C++ cannot take down again beyond
+log = logging.getLogger("sbml_hybrid")
+_antimony = threading.Lock()  # libAntimony holds what it reads in one place for all threads
+_WORDS = re.compile(r'//[^\n]*|/\*.*?\*/|```.*?```|"[^"\n]*"', re.DOTALL)  # Antimony's comments and strings
+_NUMBER = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.])")
 
 
 def load(source: Any) -> records.Model:
@@ -126,30 +134,80 @@ def _from_text(text: str, source: str, stem: str, folder: Path | None = None) ->
 
 
 def _antimony_to_sbml(text: str, source: str) -> str:
-    if re.search(r'^\s*import\s+"', text, re.MULTILINE):
+    code = _WORDS.sub('""', text)
+    if re.search(r'\bimport\s*"', code):
         raise ModelError(f"{source} imports another file; a model file is read alone. Put its parts into one file.")
-    try:
-        antimony.clearPreviousLoads()
-        if antimony.loadAntimonyString(text) < 0:
-            message = sentence(antimony.getLastError()).replace("Error in model string, ", "")
-            raise ModelError(f"{source} is not valid Antimony: {message}")
-        sbml = antimony.getSBMLString(antimony.getMainModuleName())
-        if not sbml:
-            raise ModelError(f"{source} has no SBML form: {sentence(antimony.getLastError())}")
-        return with_zeros(sbml)
-    finally:
-        antimony.freeAll()
+    stand_ins = StandIns(text)
+    text = _NUMBER.sub(lambda found: _written_number(found[0], stand_ins), text)
+    with _antimony:
+        try:
+            antimony.clearPreviousLoads()
+            if antimony.loadAntimonyString(text) < 0:
+                message = sentence(antimony.getLastError()).replace("Error in model string, ", "")
+                raise ModelError(f"{source} is not valid Antimony: {stand_ins.restored(message)}")
+            main = antimony.getMainModuleName()
+            sbml = antimony.getSBMLString(main)
+            if not sbml:
+                raise ModelError(f"{source} has no SBML form: {sentence(antimony.getLastError())}")
+            _say_which(source, code, main)
+            return stand_ins.restored(with_zeros(sbml))
+        finally:
+            antimony.freeAll()
+
+
+def _written_number(digits: str, stand_ins: StandIns) -> str:
+    value = float(digits)
+    return digits if survives(value) else repr(stand_ins.number(value))
+
+
+def _say_which(source: str, code: str, main: str) -> None:
+    """Log the models of a file that are neither read nor a part of another one."""
+    others = [
+        name
+        for name in antimony.getModuleNames()
+        if name not in ("__main", main) and not re.search(rf":\s*{name}\s*\(", code)
+    ]
+    if others:
+        log.warning("%s holds several models: %s is read, and not %s.", source, main, ", ".join(others))
 
 
 def antimony_text(model: records.Model) -> str:
-    """Return `model` as Antimony text."""
+    """Return `model` as Antimony text that loads as the same model; see `Model.to_antimony`."""
+    document = libsbml.readSBMLFromString(model.sbml)
+    for compartment in document.getModel().getListOfCompartments():
+        if model.by_id[compartment.getId()].size is not None:  # libAntimony does not know level 1's size of 1
+            compartment.setSize(model.by_id[compartment.getId()].size)
+    for element in document.getListOfAllElements():
+        if "http://www.sbml.org/sbml/level" in element.getNotesString():  # libAntimony does not read its own words
+            element.unsetNotes()
+    stand_ins = use_stand_ins(document, model.sbml)
+    with _antimony:
+        try:
+            antimony.clearPreviousLoads()
+            if antimony.loadSBMLString(libsbml.writeSBMLToString(document)) < 0:
+                raise ModelError(f"{model.source} has no Antimony form: {sentence(antimony.getLastError())}")
+            text = stand_ins.restored(antimony.getAntimonyString(antimony.getMainModuleName()))
+        finally:
+            antimony.freeAll()
+    _require_same(model, text)
+    return text
+
+
+def _require_same(model: records.Model, text: str) -> None:
+    """Refuse what Antimony cannot hold: the text is read again and compared with the model."""
     try:
-        antimony.clearPreviousLoads()
-        if antimony.loadSBMLString(model.sbml) < 0:
-            raise ModelError(f"{model.source} has no Antimony form: {sentence(antimony.getLastError())}")
-        return antimony.getAntimonyString(antimony.getMainModuleName())
-    finally:
-        antimony.freeAll()
+        again = _from_text(text, "its Antimony", model.id)
+    except ModelError as error:
+        raise ModelError(f"{model.source} has no Antimony form: {error}") from None
+    ids, there = {*model.by_id, *model.stoichiometry_ids}, {*again.by_id, *again.stoichiometry_ids}
+    renamed = {id: f"{id}_" for id in ids - there if f"{id}_" in there - ids}  # Antimony's own words
+    lost = diff(essence(model, renamed), essence(again)).differences
+    if lost:
+        said = "; ".join(d.text for d in lost[:3]) + (f"; and {len(lost) - 3} more" if len(lost) > 3 else "")
+        raise ModelError(f"Antimony cannot hold {model.source}; it would change: {said}. Try: to_sbml().")
+
+
+# -- formulas --------------------------------------------------------------------------------------
 
 
 def parse_formula(text: str, ids: Iterable[str] = (), functions: Iterable[str] = ()) -> Tree:
@@ -169,9 +227,6 @@ def parse_formula(text: str, ids: Iterable[str] = (), functions: Iterable[str] =
     DataError
         The text is not a formula; the message shows where.
     """
-    shown = text if len(text) <= 60 else f"{text[:57]}..."
-    if len(text) > MAX_FORMULA:
-        raise DataError(f"{shown!r} has {len(text)} characters; formulas of up to {MAX_FORMULA} are read.")
     document = libsbml.SBMLDocument(3, 2)
     meant = document.createModel()
     words = set(re.findall(r"\w+", text))
@@ -179,18 +234,9 @@ def parse_formula(text: str, ids: Iterable[str] = (), functions: Iterable[str] =
         meant.createParameter().setId(id)
     for id in words.intersection(functions):
         meant.createFunctionDefinition().setId(id)
-    settings = libsbml.L3ParserSettings()
-    settings.setModel(meant)
-    settings.setParseLog(libsbml.L3P_PARSE_LOG_AS_LN)
-    settings.setComparisonCaseSensitivity(libsbml.L3P_COMPARE_BUILTINS_CASE_SENSITIVE)
-    settings.setParseModuloL3v2(libsbml.L3P_MODULO_IS_REM)
-    settings.setParseUnits(libsbml.L3P_NO_UNITS)
-    spaced = re.sub(r"(/\d+)\)", r"\1 )", text)  # libSBML takes (1/2) for one number, and exp(1/2) for a mistake
-    ast = libsbml.parseL3FormulaWithSettings(spaced, settings)
-    if ast is None:
-        reason = sentence(libsbml.getLastParseL3Error().replace(spaced, shown))
-        raise DataError(f"{shown!r} is not a formula: {reason}")
     try:
-        return tree_from_ast(ast)
+        return tree_from_ast(ast_from_text(text, meant))
     except ModelError as error:
-        raise DataError(f"{shown!r} cannot be read: {error}") from None
+        raise DataError(f"{text[:60]!r} cannot be read: {error}") from None
+    except ValueError as error:
+        raise DataError(str(error)) from None

@@ -13,6 +13,7 @@ import libsbml
 from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism import model as records
 from sbml_hybrid.mechanism.declared_units import DeclaredUnits
+from sbml_hybrid.mechanism.exact import written
 from sbml_hybrid.mechanism.flattening import check_files, flatten, is_composed
 from sbml_hybrid.mechanism.kinetics import Tree
 from sbml_hybrid.mechanism.mathml import tree_from_ast
@@ -22,7 +23,13 @@ from sbml_hybrid.mechanism.scan import scan
 HARMLESS = {1002, 10102, 10103}
 
 
-def model_from_sbml(sbml: str, source: str, stem: str, folder: Path | None = None) -> records.Model:
+def model_from_sbml(
+    sbml: str,
+    source: str,
+    stem: str,
+    folder: Path | None = None,
+    promoted: Mapping[str, str] | None = None,
+) -> records.Model:
     """Return the model of an SBML text.
 
     Parameters
@@ -35,6 +42,8 @@ def model_from_sbml(sbml: str, source: str, stem: str, folder: Path | None = Non
         The model's id where the text gives none.
     folder
         Where the files of external model definitions may lie; None refuses them.
+    promoted
+        Parameter -> the reaction that it was local to, where the text no longer says so.
 
     Raises
     ------
@@ -44,12 +53,13 @@ def model_from_sbml(sbml: str, source: str, stem: str, folder: Path | None = Non
     document = _parsed(sbml, source, folder)
     packages = _packages(document)
     if is_composed(document):
-        sbml = flatten(document, source)
+        sbml = flatten(document, sbml, source)
         document = libsbml.readSBMLFromString(sbml)
     local = _local_parameters(document.getModel())
     if local:
-        document, sbml = _promoted(document, source)
-    return _model(document.getModel(), sbml, source, stem, _promoted_names(document.getModel(), local), packages)
+        document, sbml = _promoted(document, sbml, source)
+    owners = dict(promoted or {}) | _promoted_names(document.getModel(), local)
+    return _model(document.getModel(), sbml, source, stem, owners, packages)
 
 
 def renamed(sbml: str, ids: Mapping[str, str]) -> str:
@@ -61,7 +71,7 @@ def renamed(sbml: str, ids: Mapping[str, str]) -> str:
     properties.addOption("newIds", ",".join(ids.values()))
     if document.convert(properties) != libsbml.LIBSBML_OPERATION_SUCCESS:
         raise ModelError(f"libSBML could not rename {', '.join(ids)}.")
-    return libsbml.writeSBMLToString(document)
+    return written(document, sbml)
 
 
 def with_zeros(sbml: str) -> str:
@@ -128,17 +138,12 @@ def _local_parameters(model: libsbml.Model) -> list[tuple[str, str]]:
     ]
 
 
-def _promoted(document: libsbml.SBMLDocument, source: str) -> tuple[libsbml.SBMLDocument, str]:
+def _promoted(document: libsbml.SBMLDocument, text: str, source: str) -> tuple[libsbml.SBMLDocument, str]:
     properties = libsbml.ConversionProperties()
     properties.addOption("promoteLocalParameters", True)
     if document.convert(properties) != libsbml.LIBSBML_OPERATION_SUCCESS:
         raise ModelError(f"libSBML could not make the local parameters of {source} global.")
-    if document.getLevel() == 1:  # libSBML renames in the tree, but writes the old text of a level 1 formula
-        for reaction in document.getModel().getListOfReactions():
-            if reaction.isSetKineticLaw() and reaction.getKineticLaw().isSetMath():
-                law = reaction.getKineticLaw()
-                law.setFormula(libsbml.formulaToString(law.getMath()))
-    sbml = libsbml.writeSBMLToString(document)
+    sbml = written(document, text)
     return libsbml.readSBMLFromString(sbml), sbml
 
 
@@ -264,6 +269,7 @@ def _event(e: libsbml.Event) -> records.Event:
         ),
         persistent=trigger.getPersistent() if trigger is not None and trigger.isSetPersistent() else True,
         initial_value=trigger.getInitialValue() if trigger is not None and trigger.isSetInitialValue() else True,
+        from_trigger=e.getUseValuesFromTriggerTime(),
     )
 
 

@@ -21,9 +21,9 @@ from sbml_hybrid.data import store as stores
 from sbml_hybrid.data.units import units_attribute
 from sbml_hybrid.mechanism.initial import as_column
 from sbml_hybrid.mechanism.model import Model
+from sbml_hybrid.mechanism.quantities import check_names
 from sbml_hybrid.parallel import ordered_map
 from sbml_hybrid.quiet import quiet
-from sbml_hybrid.simulation.priors import check_names
 from sbml_hybrid.simulation.solver import (
     LADDER,
     OK,

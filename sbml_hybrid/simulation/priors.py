@@ -14,6 +14,7 @@ from sbml_hybrid.mechanism.initial import InitialValues, determined_by
 from sbml_hybrid.mechanism.kinetics import Call, Name, Tree
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.mechanism.operators import LOGICAL, RELATIONS
+from sbml_hybrid.mechanism.quantities import quantity_id
 
 Array = np.ndarray
 
@@ -255,15 +256,6 @@ def _start(model: Model, values: InitialValues, name: str) -> float:
     return float(values[id])
 
 
-def quantity_id(name: str) -> str:
-    """Return the id in the name of a varied quantity: ``S1`` for ``init([S1])``."""
-    if name.startswith("init([") and name.endswith("])"):
-        return name[6:-2]
-    if name.startswith("init(") and name.endswith(")"):
-        return name[5:-1]
-    return name
-
-
 def _why_not(model: Model, id: str, value: float | None, roles: set[str]) -> str | None:
     """Why a parameter does not vary by default; None when it does."""
     if determined_by(model, id):
@@ -312,37 +304,3 @@ def _role_of(call: Call, position: int, role: str) -> str:
     if (call.operator, position) in {("power", 1), ("root", 0)}:
         return "exponent"
     return role
-
-
-def check_names(model: Model, varied: Iterable[str]) -> None:
-    """Refuse quantities that the model does not have, or that a rule or initial assignment determines.
-
-    Raises
-    ------
-    UnknownName
-        With the closest names.
-    ValueError
-        With what determines the quantity, and what to vary instead.
-    """
-    varied = list(varied)
-    species = {s.id for s in model.species}
-    for name in varied:
-        id = quantity_id(name)
-        if id not in model.by_id or id in {r.id for r in model.reactions}:
-            raise unknown_name("quantity", id, [*_variable(model), *species], model.source)
-        if id in species and name == id:
-            raise ValueError(f"{id!r} is a species; vary its initial value as 'init({id})' or 'init([{id}])'.")
-        if id not in species and name.startswith("init(["):
-            raise ValueError(f"{name!r} asks for a concentration, but {id!r} is not a species of {model.source}.")
-        determined = determined_by(model, id)
-        if determined:
-            raise ValueError(f"{name!r} cannot vary: {determined}.")
-        if name == id and id in model.rate_rules:
-            raise ValueError(f"{id!r} cannot vary: a rate rule changes it; vary its initial value 'init({id})'.")
-    doubled = {id for id in map(quantity_id, varied) if sum(quantity_id(v) == id for v in varied) > 1}
-    if doubled:
-        raise ValueError(f"{sorted(doubled)[0]!r} varies twice: {[v for v in varied if quantity_id(v) in doubled]}.")
-
-
-def _variable(model: Model) -> list[str]:
-    return [p.id for p in (*model.parameters, *model.compartments)]

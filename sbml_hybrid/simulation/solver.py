@@ -17,9 +17,9 @@ import numpy as np
 from sbml_hybrid.errors import ModelError, SolverError
 from sbml_hybrid.mechanism.initial import InitialValues, depends_on
 from sbml_hybrid.mechanism.model import Compartment, Model, Parameter, Species
+from sbml_hybrid.mechanism.quantities import quantity_id
 from sbml_hybrid.mechanism.sbml import renamed
 from sbml_hybrid.quiet import quiet
-from sbml_hybrid.simulation.priors import quantity_id
 from sbml_hybrid.simulation.switches import has_hidden_jumps, has_jumps
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sbml_hybrid as sh
-from sbml_hybrid.simulation.priors import quantity_id
+from sbml_hybrid.mechanism.quantities import quantity_id
 
 TIMES = np.linspace(0, 50, 26)
 FOLDER = Path(os.environ.get("SBML_HYBRID_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
