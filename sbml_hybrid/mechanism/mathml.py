@@ -44,17 +44,25 @@ _NUMBERS = {
     libsbml.AST_RATIONAL,
     libsbml.AST_NAME_AVOGADRO,
 }
+_SAME_ORDER = {libsbml.AST_PLUS, libsbml.AST_TIMES}
 _DEFAULT_FIRST = {"root": Number(2.0), "log": Number(10.0)}  # the degree and the base, where left out
 
 
-def tree_from_ast(node: Any) -> Tree:
+MAX_DEPTH = 200  # nested operators: what walks over a tree recurses, and curated models have 21
+
+
+def tree_from_ast(node: Any, depth: int = 0) -> Tree:
     """Return the expression tree of a libSBML ``ASTNode``.
 
     Raises
     ------
     ModelError
-        The formula has a construct that is not in SBML core.
+        The formula has a construct that is not in SBML core, or is nested over 200 deep.
     """
+    if depth > MAX_DEPTH:
+        raise ModelError(f"A formula has over {MAX_DEPTH} nested operators; it is not read. Try: split it in parts.")
+    if node is None:
+        raise ModelError("A formula of the model is empty, or a function's is not a <lambda>.")
     kind = node.getType()
     if kind in _NUMBERS:
         return Number(float(node.getValue()))
@@ -64,7 +72,7 @@ def tree_from_ast(node: Any) -> Tree:
         return Name(node.getName())
     if kind == libsbml.AST_NAME_TIME:
         return Time()
-    arguments = tuple(tree_from_ast(node.getChild(i)) for i in range(node.getNumChildren()))
+    arguments = tuple(tree_from_ast(child, depth + 1) for child in _arguments(node, kind))
     if kind == libsbml.AST_FUNCTION:
         return Apply(node.getName(), arguments)
     operator = _OPERATORS.get(kind)
@@ -74,12 +82,15 @@ def tree_from_ast(node: Any) -> Tree:
         )
     if operator in _DEFAULT_FIRST and len(arguments) == 1:
         arguments = (_DEFAULT_FIRST[operator], *arguments)
-    return Call(operator, _flattened(operator, arguments))
+    return Call(operator, arguments)
 
 
-def _flattened(operator: str, arguments: tuple[Tree, ...]) -> tuple[Tree, ...]:
+def _arguments(node: Any, kind: int) -> list[Any]:
     """(a + b) + c as one sum: the same order of operations, and long sums do not nest deeply."""
-    first = arguments[0] if arguments else None
-    if operator in {"plus", "times"} and isinstance(first, Call) and first.operator == operator and len(arguments) > 1:
-        return (*first.arguments, *arguments[1:])
-    return arguments
+    later: list[Any] = []
+    while True:
+        children = [node.getChild(i) for i in range(node.getNumChildren())]
+        if kind not in _SAME_ORDER or len(children) < 2 or children[0].getType() != kind:
+            return [*children, *reversed(later)]
+        later.extend(reversed(children[1:]))
+        node = children[0]
