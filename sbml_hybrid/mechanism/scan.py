@@ -64,6 +64,7 @@ def scan(sbml: str, source: str) -> None:
         raise ModelError(f"{source} is broken XML: line {error.lineno}, column {error.offset}: {reason}.") from None
     except UnicodeEncodeError as error:
         raise ModelError(f"{source} is not Unicode text: {error.reason} at character {error.start}.") from None
+    look.check_root()
     if look.models != 1:  # libSBML crashes on submodels without a model
         has = "no <model>" if not look.models else f"{look.models} elements <model>"
         raise ModelError(f"{source} has {has}; an SBML file has one.")
@@ -82,6 +83,7 @@ class _Look:
         self.count: Counter[str] = Counter()
         self.elements = self.models = 0
         self.math = MathShape()
+        self.root: tuple[str, dict[str, str]] = ("", {})
         self.space = ""  # the namespace of the file's SBML
         self.definition: tuple[str, str] | None = None  # what the formulas around here define
         self.mentions: dict[str, list[str]] = defaultdict(list)
@@ -115,7 +117,7 @@ class _Look:
             if len(value) > MAX_TOKEN or len(key) > MAX_TOKEN:
                 self.refuse(f"an attribute of {max(len(value), len(key))} characters, over {MAX_TOKEN},")
         if len(self.path) == 1:
-            self._root(name, attributes)
+            self.root, self.space = (name, attributes), attributes.get(_space_of(name), "")
         elif self.namespaces[-1] and "annotation" not in self.path:
             other = [value for key, value in attributes.items() if key.startswith("xmlns") and _CORE.fullmatch(value)]
             if any(value != self.space for value in other):
@@ -127,16 +129,15 @@ class _Look:
             self.refuse_math(f"a number of the type {attributes['type'][:40]!r}")
         self._define(local, attributes)
 
-    def _root(self, name: str, attributes: dict[str, str]) -> None:
-        prefix, _, local = name.rpartition(":")
-        if local != "sbml":
+    def check_root(self) -> None:
+        name, attributes = self.root
+        if name.rpartition(":")[2] != "sbml":
             raise ModelError(f"{self.source} is XML, but not SBML: it begins with <{name[:80]}> and not with <sbml>.")
         level, version = attributes.get("level", ""), attributes.get("version", "")
-        self.space = space = attributes.get(f"xmlns:{prefix}" if prefix else "xmlns", "")
-        if (level, version) not in _SPACES or space != f"http://www.sbml.org/sbml/{_SPACES[level, version]}":
+        if (level, version) not in _SPACES or self.space != f"http://www.sbml.org/sbml/{_SPACES[level, version]}":
             raise ModelError(
                 f"{self.source} says SBML level {level[:20]!r} version {version[:20]!r} in the namespace "
-                f"{space[:80]!r}; there is no such SBML. Try: correct the first line, such as level 3 version 2."
+                f"{self.space[:80]!r}; there is no such SBML. Try: correct the first line, such as level 3 version 2."
             )
 
     def _define(self, local: str, attributes: dict[str, str]) -> None:
@@ -184,6 +185,12 @@ class _Look:
     def check_dependence(self) -> None:
         check_functions(self.functions, self.nodes, self.source)
         check_chains(self.mentions, self.source)
+
+
+def _space_of(name: str) -> str:
+    """The attribute that declares the namespace of an element of this name."""
+    prefix = name.rpartition(":")[0]
+    return f"xmlns:{prefix}" if prefix else "xmlns"
 
 
 def check_functions(calls: dict[str, list[str]], nodes: dict[str, int], source: str) -> None:

@@ -1,4 +1,4 @@
-"""Hostile files: refused with one line, in seconds and within a gigabyte, with no crash, no file and nothing printed."""
+"""Hostile files: refused in one line, in seconds and within a gigabyte; no crash, no file, nothing printed."""
 
 import ast
 import json
@@ -20,8 +20,8 @@ PARAMETER = '<listOfParameters><parameter id="p" value="1" constant="false"/></l
 
 def sbml(body: str, more: str = "", before: str = "") -> str:
     return (
-        f'<?xml version="1.0" encoding="UTF-8"?>{before}<sbml xmlns="http://www.sbml.org/sbml/level3/version1/core" {more} '
-        f'level="3" version="1"><model id="m">{body}</model></sbml>'
+        f'<?xml version="1.0" encoding="UTF-8"?>{before}<sbml xmlns="http://www.sbml.org/sbml/level3/version1/core" '
+        f'{more} level="3" version="1"><model id="m">{body}</model></sbml>'
     )
 
 
