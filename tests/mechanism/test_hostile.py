@@ -11,7 +11,6 @@ import pytest
 
 from sbml_hybrid import load
 from sbml_hybrid.errors import DataError, ModelError, SbmlHybridError, SourceNotFound
-from sbml_hybrid.mechanism.composition import comp_size
 from sbml_hybrid.mechanism.reader import parse_formula
 
 MATH = '<math xmlns="http://www.w3.org/1998/Math/MathML">'
@@ -161,10 +160,7 @@ TEXTS = {
     "rateOf of a number": (lambda: rule(f"<apply>{RATE_OF}<cn>1</cn></apply>"), "rateOf of <cn>"),
     "a number of no type": (lambda: rule('<cn type="5">2</cn>'), "a number of the type '5'"),
     "an empty formula": (lambda: rule(""), "an empty <math>"),
-    "submodels and no model": (
-        lambda: composed({"m": []}).replace('<model id="m">', "").replace("</model>", ""),
-        "no <model>",
-    ),
+    "no model": (lambda: sbml("").replace('<model id="m"></model>', ""), "no <model>"),
     "no such version": (lambda: sbml(PARAMETER).replace('version="1">', 'version="-1">'), "no such SBML"),
     "HTML": (lambda: "<html><body>Not found</body></html>", "not SBML"),
     "truncated": (lambda: sbml(PARAMETER)[:-20], "broken XML"),
@@ -356,49 +352,6 @@ def test_a_formula_that_is_too_deep_is_refused(text):
         parse_formula(text)
 
     assert len(str(caught.value)) < 500
-
-
-# -- models of models ------------------------------------------------------------------------------
-
-
-def composed(models: dict[str, list[str]]) -> str:
-    def inside(submodels: list[str]) -> str:
-        one = '<comp:submodel comp:id="s{}" comp:modelRef="{}"/>'
-        return (
-            f"<comp:listOfSubmodels>{''.join(map(one.format, range(len(submodels)), submodels))}</comp:listOfSubmodels>"
-        )
-
-    definitions = "".join(
-        f'<comp:modelDefinition id="{id}">{inside(s) if s else ""}</comp:modelDefinition>'
-        for id, s in models.items()
-        if id != "m"
-    )
-    return sbml(
-        inside(models["m"]), 'xmlns:comp="http://www.sbml.org/sbml/level3/version1/comp/version1" comp:required="true"'
-    ).replace("</sbml>", f"<comp:listOfModelDefinitions>{definitions}</comp:listOfModelDefinitions></sbml>")
-
-
-@pytest.mark.parametrize(
-    "models",
-    [{"m": ["a"], "a": ["a"]}, {"m": ["a"], "a": ["b"], "b": ["a"]}, {"m": ["m"]}, {"m": [], "a": ["m", "a"]}],
-)
-def test_models_that_contain_themselves_are_refused(models):
-    for ask in (lambda text: comp_size(text, "text"), load):
-        with pytest.raises(ModelError, match="contain each other without end: "):
-            ask(composed(models))
-
-
-def test_submodels_that_explode_are_refused_before_they_are_written_out():
-    bomb = {"m": ["a0"] * 10, **{f"a{i}": [f"a{i + 1}"] * 10 for i in range(30)}, "a30": []}
-
-    with pytest.raises(ModelError, match="over 2000 submodels"):
-        load(composed(bomb))
-
-
-def test_the_size_of_a_composed_model_is_its_own_and_its_submodels():
-    flat = comp_size(composed({"m": []}), "text")
-
-    assert comp_size(composed({"m": ["a", "a"], "a": ["b"], "b": []}), "text") == flat + 2 + 2 * 3 + 2 * 1
 
 
 # -- the package's own sources ---------------------------------------------------------------------
