@@ -115,7 +115,7 @@ def _warnings(model: Model) -> Table:
 
 def _event_row(event) -> tuple[str, ...]:
     then = "; ".join(f"{target} = {to_text(formula)}" for target, formula in event.assignments)
-    return event.id, to_text(event.trigger), to_text(event.delay) if event.delay else "", then
+    return event.id, to_text(event.trigger) if event.trigger else "", to_text(event.delay) if event.delay else "", then
 
 
 def _initially(species, model: Model) -> str:

@@ -7,8 +7,10 @@ from pathlib import Path, PurePosixPath
 import libsbml
 
 from sbml_hybrid.errors import ModelError
+from sbml_hybrid.mechanism import files
+from sbml_hybrid.mechanism.composition import MAX_ELEMENTS, most_instances
 from sbml_hybrid.mechanism.exact import written
-from sbml_hybrid.mechanism.scan import MAX_BYTES, scan
+from sbml_hybrid.mechanism.scan import scan
 
 
 def is_composed(document: libsbml.SBMLDocument) -> bool:
@@ -44,13 +46,15 @@ def flatten(document: libsbml.SBMLDocument, text: str, source: str) -> str:
     return written(document, text)
 
 
-def check_files(document: libsbml.SBMLDocument, source: str, folder: Path | None) -> None:
-    """Refuse external model definitions that leave the model's folder, and scan the files of the others.
+def check_files(document: libsbml.SBMLDocument, text: str, source: str, folder: Path | None) -> None:
+    """Refuse external model definitions that leave the model's folder or explode, and scan the files of the others.
 
     Parameters
     ----------
     document
         A document, just read.
+    text
+        The text that it was read from.
     source
         What messages call it.
     folder
@@ -59,15 +63,23 @@ def check_files(document: libsbml.SBMLDocument, source: str, folder: Path | None
     Raises
     ------
     ModelError
-        A file lies elsewhere, is missing, is too large or includes itself.
+        A file lies elsewhere, is missing or too large, includes itself, or is used too often.
     """
-    _check_files(document, source, folder, ())
+    if _definitions(document):
+        _check_files(document, text, source, folder, through=(), uses=1)
 
 
-def _check_files(document: libsbml.SBMLDocument, source: str, folder: Path | None, through: tuple[Path, ...]) -> None:
+def _definitions(document: libsbml.SBMLDocument) -> list:
     plugin = document.getPlugin("comp")
-    definitions = plugin.getListOfExternalModelDefinitions() if plugin is not None else ()
-    for definition in definitions:
+    return list(plugin.getListOfExternalModelDefinitions()) if plugin is not None else []
+
+
+def _check_files(
+    document: libsbml.SBMLDocument, text: str, source: str, folder: Path | None, through: tuple[Path, ...], uses: int
+) -> None:
+    """`uses` bounds how often the file is instantiated, so that files of files cannot explode."""
+    uses *= max(1, most_instances(text))
+    for definition in _definitions(document):
         asked = f"{source} takes the model {definition.getId()!r} from the file {definition.getSource()!r}"
         if folder is None:
             raise ModelError(f"{asked}, but came as text, so its folder is not known. Try: load it by its path.")
@@ -77,10 +89,10 @@ def _check_files(document: libsbml.SBMLDocument, source: str, folder: Path | Non
             raise ModelError(f"{asked}; only files in its own folder are read. Try: copy that file beside it.")
         if path in through:
             raise ModelError(f"{asked}, which in turn needs {source}: the models contain each other.")
-        if not path.is_file():
+        if not path.exists():
             raise ModelError(f"{asked}, which is not in {folder}.")
-        if path.stat().st_size > MAX_BYTES:
-            raise ModelError(f"{asked}, which has over {MAX_BYTES / 1e6:.0f} MB; it is not read.")
-        text = path.read_text(encoding="utf-8", errors="replace")
-        scan(text, path.name)
-        _check_files(libsbml.readSBMLFromString(text), path.name, folder, (*through, path))
+        inside = files.decoded(files.bytes_of(path), path.name)
+        scan(inside, path.name)
+        if uses * inside.count("<") > 2 * MAX_ELEMENTS:  # a start and an end for each
+            raise ModelError(f"{asked} so often that over {MAX_ELEMENTS} elements come together; it is not read.")
+        _check_files(libsbml.readSBMLFromString(inside), inside, path.name, folder, (*through, path), uses)

@@ -9,8 +9,8 @@ from typing import Any
 import libsbml
 
 from sbml_hybrid.errors import ModelError
+from sbml_hybrid.mechanism.infix import MAX_TERMS, check_infix
 from sbml_hybrid.mechanism.kinetics import MAX_DEPTH, Apply, Call, Name, Number, Time, Tree
-from sbml_hybrid.mechanism.scan import MAX_TERMS
 
 _OPERATORS = {
     libsbml.AST_PLUS: "plus",
@@ -65,6 +65,7 @@ def ast_from_text(text: str, model: Any = None) -> Any:
     ValueError
         The text is not a formula; the message shows where.
     """
+    check_infix(text)
     shown = text if len(text) <= 60 else f"{text[:57]}..."
     if len(text) > MAX_FORMULA:
         raise ValueError(f"{shown!r} has {len(text)} characters; formulas of up to {MAX_FORMULA} are read.")
@@ -94,6 +95,8 @@ def tree_from_ast(ast: Any) -> Tree:
         The formula has a construct that is not in SBML core, nests over `MAX_DEPTH` deep, or has over
         `MAX_TERMS` terms in a row.
     """
+    if ast is None:
+        raise ModelError("A formula of the model is empty, or a function's is not a <lambda>.")
     results: list[tuple[Tree, int]] = []  # finished parts, each with its depth
     stack: list[tuple[Any, int | None]] = [(ast, None)]  # a node; its number of operands once these are finished
     while stack:
@@ -111,21 +114,26 @@ def tree_from_ast(ast: Any) -> Tree:
     return results[0][0]
 
 
+def _kind(node: Any) -> int:
+    """The type; where tellurium was imported after libSBML, SWIG hands the number out as a pointer."""
+    return int(node.getType())
+
+
 def _operands(node: Any) -> list[Any]:
     """The children of a node; of a sum of sums (a + b) + c, or a product of products, all of them."""
-    kind, operands = node.getType(), []
+    kind, operands = _kind(node), []
     while True:
         if node.getNumChildren() + len(operands) > MAX_TERMS:  # libSBML finds its nth child by counting to n
             raise ModelError(f"A formula has over {MAX_TERMS} terms in a row. Try: give parts of it names.")
         children = [node.getChild(i) for i in range(node.getNumChildren())]
         operands.extend(reversed(children[1:]))
-        if kind not in _FLATTENED or len(children) < 2 or children[0].getType() != kind:
+        if kind not in _FLATTENED or len(children) < 2 or _kind(children[0]) != kind:
             return [*children[:1], *reversed(operands)]
         node = children[0]
 
 
 def _tree(node: Any, arguments: tuple[Tree, ...]) -> Tree:
-    kind = node.getType()
+    kind = _kind(node)
     if kind in _NUMBERS:
         return Number(float(node.getValue()))
     if kind == libsbml.AST_REAL_E:
@@ -149,4 +157,4 @@ def _tree(node: Any, arguments: tuple[Tree, ...]) -> Tree:
 
 
 def _word(node: Any) -> str:
-    return node.getName() or node.getOperatorName() or f"construct {node.getType()}"
+    return node.getName() or node.getOperatorName() or f"construct {_kind(node)}"

@@ -140,7 +140,8 @@ def right_hand_side(model: Model) -> Odes:
     ModelError
         The model has algebraic rules, delays or fast reactions, or defines something by itself.
     """
-    model.require_simulable()
+    if any(obstacle.kind != BEYOND_LIBROADRUNNER for obstacle in model.obstacles):
+        model.require_simulable()
     rates = Rates(model)
     states, held = _split(model)
     variables = tuple(_variable(id, model) for id in states)

@@ -14,10 +14,12 @@ import antimony
 import libsbml
 
 from sbml_hybrid.errors import DataError, ModelError, SourceNotFound
+from sbml_hybrid.mechanism import files
 from sbml_hybrid.mechanism import model as records
 from sbml_hybrid.mechanism.difference import diff
 from sbml_hybrid.mechanism.essence import essence
 from sbml_hybrid.mechanism.exact import StandIns, survives, use_stand_ins
+from sbml_hybrid.mechanism.infix import scan_antimony, without_comments
 from sbml_hybrid.mechanism.kinetics import Tree
 from sbml_hybrid.mechanism.mathml import ast_from_text, tree_from_ast
 from sbml_hybrid.mechanism.sbml import model_from_sbml, sentence, with_zeros
@@ -25,7 +27,6 @@ from sbml_hybrid.mechanism.scan import MAX_BYTES
 
 log = logging.getLogger("sbml_hybrid")
 _antimony = threading.Lock()  # libAntimony holds what it reads in one place for all threads
-_WORDS = re.compile(r'//[^\n]*|/\*.*?\*/|```.*?```|"[^"\n]*"', re.DOTALL)  # Antimony's comments and strings
 _NUMBER = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.])")
 
 
@@ -59,8 +60,8 @@ def load(source: Any) -> records.Model:
     """
     if isinstance(source, Path) or (isinstance(source, str) and not _looks_like_text(source)):
         path = Path(source)
-        if path.is_file():
-            return from_bytes(path.read_bytes(), path.name, path.stem, path.parent)
+        if files.there(path):
+            return from_bytes(files.bytes_of(path), path.name, path.stem, path.parent)
     elif isinstance(source, str):
         return _from_text(source, "text", "model")
     for reader in entry_points(group="sbml_hybrid.readers"):
@@ -93,37 +94,37 @@ def from_bytes(data: bytes, source: str, stem: str, folder: Path | None = None) 
     ModelError
         The bytes are too many, no text, or neither valid SBML nor valid Antimony.
     """
-    return _from_text(_decoded(data, source), source, stem, folder)
+    return _from_text(files.decoded(data, source), source, stem, folder)
 
 
 def _looks_like_text(source: str) -> bool:
-    text = source.strip()
-    return not text or text.startswith("<") or any(mark in text for mark in ("\n", ";", "->", "="))
+    return (
+        len(source) > MAX_BYTES
+        or not source.strip()
+        or source.lstrip().startswith("<")
+        or any(mark in source for mark in ("\n", ";", "->", "="))
+    )
 
 
 def _not_found(path: Path) -> SourceNotFound:
-    folder = path.parent if path.parent.is_dir() else None
-    if path.is_dir():
-        return SourceNotFound(f"{path} is a folder; load takes one SBML or Antimony file.")
-    there = sorted(p.name for p in folder.iterdir() if p.suffix in {".xml", ".sbml", ".ant"})[:12] if folder else []
+    said = str(path) if len(str(path)) < 300 else f"{str(path)[:300]}..."
+    try:
+        if path.is_dir():
+            return SourceNotFound(f"{said} is a folder; load takes one SBML or Antimony file.")
+        folder = path.parent if path.parent.is_dir() else None
+        there = sorted(p.name for p in folder.iterdir() if p.suffix in {".xml", ".sbml", ".ant"})[:12] if folder else []
+    except (OSError, ValueError):  # no file can have such a name, or the folder is not ours to list
+        return SourceNotFound(f"No model at {said!r}, and the folder cannot be read.")
     hint = f" Models there: {', '.join(there)}." if there else " The folder has no .xml, .sbml or .ant file."
     if path.name == str(path) and not path.suffix:
         hint += " A BioModels id looks like BIOMD0000000012."
-    return SourceNotFound(f"No model at {path}.{hint if folder else ' The folder does not exist.'}")
-
-
-def _decoded(data: bytes, source: str) -> str:
-    if len(data) > MAX_BYTES:
-        raise ModelError(f"{source} has {len(data) / 1e6:.0f} MB; models of up to {MAX_BYTES / 1e6:.0f} MB are read.")
-    declared = re.match(rb'\s*<\?xml[^>]*encoding\s*=\s*["\']([\w.-]+)', data)
-    encoding = declared[1].decode("ascii") if declared else "utf-8"
-    try:
-        return data.decode("utf-8-sig" if encoding.lower() in {"utf-8", "utf8"} else encoding)
-    except (UnicodeDecodeError, LookupError) as error:
-        raise ModelError(f"{source} is not text in {encoding}: {error}. SBML and Antimony are text files.") from None
+    return SourceNotFound(f"No model at {said}.{hint if folder else ' The folder does not exist.'}")
 
 
 def _from_text(text: str, source: str, stem: str, folder: Path | None = None) -> records.Model:
+    if len(text) > MAX_BYTES:
+        raise files.too_large(source, len(text))
+    text = text.removeprefix("\ufeff")
     if not text.strip():
         raise ModelError(f"{source} is empty; it should hold SBML or Antimony.")
     sbml = text if text.lstrip().startswith("<") else _antimony_to_sbml(text, source)
@@ -134,21 +135,20 @@ def _from_text(text: str, source: str, stem: str, folder: Path | None = None) ->
 
 
 def _antimony_to_sbml(text: str, source: str) -> str:
-    code = _WORDS.sub('""', text)
-    if re.search(r'\bimport\s*"', code):
-        raise ModelError(f"{source} imports another file; a model file is read alone. Put its parts into one file.")
+    scan_antimony(text, source)
+    code = without_comments(text)
     stand_ins = StandIns(text)
     text = _NUMBER.sub(lambda found: _written_number(found[0], stand_ins), text)
     with _antimony:
         try:
             antimony.clearPreviousLoads()
             if antimony.loadAntimonyString(text) < 0:
-                message = sentence(antimony.getLastError()).replace("Error in model string, ", "")
+                message = _last_error().replace("Error in model string, ", "")
                 raise ModelError(f"{source} is not valid Antimony: {stand_ins.restored(message)}")
             main = antimony.getMainModuleName()
             sbml = antimony.getSBMLString(main)
             if not sbml:
-                raise ModelError(f"{source} has no SBML form: {sentence(antimony.getLastError())}")
+                raise ModelError(f"{source} has no SBML form: {_last_error()}")
             _say_which(source, code, main)
             return stand_ins.restored(with_zeros(sbml))
         finally:
@@ -171,6 +171,13 @@ def _say_which(source: str, code: str, main: str) -> None:
         log.warning("%s holds several models: %s is read, and not %s.", source, main, ", ".join(others))
 
 
+def _last_error() -> str:
+    try:
+        return sentence(antimony.getLastError())
+    except UnicodeDecodeError:  # libAntimony cuts what it quotes in the middle of a character
+        return "a name or sign that it does not know."
+
+
 def antimony_text(model: records.Model) -> str:
     """Return `model` as Antimony text that loads as the same model; see `Model.to_antimony`."""
     document = libsbml.readSBMLFromString(model.sbml)
@@ -185,7 +192,7 @@ def antimony_text(model: records.Model) -> str:
         try:
             antimony.clearPreviousLoads()
             if antimony.loadSBMLString(libsbml.writeSBMLToString(document)) < 0:
-                raise ModelError(f"{model.source} has no Antimony form: {sentence(antimony.getLastError())}")
+                raise ModelError(f"{model.source} has no Antimony form: {_last_error()}")
             text = stand_ins.restored(antimony.getAntimonyString(antimony.getMainModuleName()))
         finally:
             antimony.freeAll()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def _parsed(sbml: str, source: str, folder: Path | None) -> libsbml.SBMLDocument
     sbml = '<?xml version="1.0" encoding="UTF-8"?>' + sbml
     scan(sbml, source)
     document = libsbml.readSBMLFromString(sbml)
-    check_files(document, source, folder)
+    check_files(document, sbml, source, folder)
     if document.getLevel() == 1 and document.getModel() is not None:
         _check_level_one(document.getModel())
     if folder is not None:
@@ -175,7 +176,7 @@ def _model(
         time_unit=str(units.time),
         substance_unit=str(units.substance),
         species=tuple(_species(s, units) for s in m.getListOfSpecies()),
-        reactions=tuple(_reaction(r, promoted, units) for r in m.getListOfReactions()),
+        reactions=_reactions(m, promoted, units),
         parameters=tuple(
             records.Parameter(
                 p.getId(),
@@ -225,9 +226,15 @@ def _compartment(c: libsbml.Compartment, units: DeclaredUnits) -> records.Compar
     return records.Compartment(c.getId(), c.getName(), size, dimensions, c.getConstant(), units.size(c))
 
 
-def _reaction(r: libsbml.Reaction, promoted: dict[str, str], units: DeclaredUnits) -> records.Reaction:
+def _reactions(m: libsbml.Model, promoted: dict[str, str], units: DeclaredUnits) -> tuple[records.Reaction, ...]:
+    own: dict[str, list[str]] = defaultdict(list)
+    for parameter, reaction in promoted.items():
+        own[reaction].append(parameter)
+    return tuple(_reaction(r, tuple(own[r.getId()]), units) for r in m.getListOfReactions())
+
+
+def _reaction(r: libsbml.Reaction, parameters: tuple[str, ...], units: DeclaredUnits) -> records.Reaction:
     law = r.getKineticLaw()
-    parameters = tuple(p for p, reaction in promoted.items() if reaction == r.getId())
     return records.Reaction(
         id=r.getId(),
         name=r.getName(),

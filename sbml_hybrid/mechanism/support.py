@@ -11,6 +11,8 @@ from sbml_hybrid.mechanism.initial import depends_on
 from sbml_hybrid.mechanism.kinetics import Apply, Tree, mentions_time, names, to_text, uses, walk
 from sbml_hybrid.mechanism.model import Compartment, Model, Parameter, Species
 
+BEYOND_LIBROADRUNNER = "rate rule in a computed compartment"  # well defined, and our own trees compute it
+
 
 @dataclass(frozen=True)
 class Obstacle:
@@ -111,7 +113,7 @@ def _resized(model: Model) -> Iterator[Obstacle]:
             rule = model.assignment_rules.get(species.compartment)
             if rule and (mentions_time(rule) or depends_on(model, species.compartment, set(model.states))):
                 yield Obstacle(
-                    "rate rule in a computed compartment",
+                    BEYOND_LIBROADRUNNER,
                     species.id,
                     f"a rate rule moves the concentration of {species.id!r} while an assignment rule resizes its "
                     f"compartment {species.compartment!r}, and libroadrunner computes that wrongly. "

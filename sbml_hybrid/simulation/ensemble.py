@@ -19,6 +19,7 @@ from sbml_hybrid import __version__
 from sbml_hybrid.data import shards
 from sbml_hybrid.data import store as stores
 from sbml_hybrid.data.units import units_attribute
+from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism.initial import as_column
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.mechanism.quantities import check_names
@@ -161,7 +162,7 @@ def _recorded(model: Model, quantities: Iterable[str] | None) -> dict[str, tuple
     asked = [quantities] if isinstance(quantities, str) else quantities
     names = list(dict.fromkeys(asked if asked is not None else model.states))
     if not names:
-        raise ValueError(f"{model.source} has nothing that changes in time; name what to record with quantities=.")
+        raise ModelError(f"{model.source} has nothing that changes in time; name what to record with quantities=.")
     return {name: selection_of(model, name) for name in names}
 
 

@@ -98,11 +98,7 @@ def test_the_declared_encoding_is_honoured(tmp_path, encoding):
     text = sbml(COMPARTMENT).replace('name="m"', 'name="für"').replace("UTF-8", encoding)
     (tmp_path / "m.xml").write_bytes(text.encode(encoding))
 
-    if encoding == "utf-16":
-        with pytest.raises(ModelError, match="is not text in"):
-            load(tmp_path / "m.xml")
-    else:
-        assert load(tmp_path / "m.xml").name == "für"
+    assert load(tmp_path / "m.xml").name == "für"
 
 
 def test_a_model_survives_pickling():
@@ -141,7 +137,7 @@ def test_a_missing_file_is_refused_with_the_models_that_are_there(tmp_path):
     ("text", "message"),
     [
         ("<sbml><model></sbml>", r"broken XML: line 1, column \d+: mismatched tag"),
-        ("<html><body/></html>", "not valid SBML|has no <model>"),
+        ("<html><body/></html>", "XML, but not SBML"),
         ("<!DOCTYPE a [<!ENTITY b 'c'>]><sbml/>", "has a DTD"),
         ("<a>" * 500 + "</a>" * 500, "over 400 nested elements"),
         ("S -> ; k*S; S = 10\nk = = 3", "not valid Antimony: line 2: syntax error"),
