@@ -22,7 +22,7 @@ _SIGNS = re.compile(r"[-*/^%(),<>=!&|{}\[\]]")
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _NAMES = re.compile(r"[A-Za-z_][\w.]*")
 _LEAVE_OUT = re.compile(
-    r'"""[\s\S]*?(?:"""|\Z)|```[\s\S]*?(?:```|\Z)|("[^"\n]*"?)|/\*[\s\S]*?(?:\*/|\Z)|//[^\n]*|\#[^\n]*'
+    r'"""[\s\S]*?(?:"""|\Z)|```[\s\S]*?(?:```|\Z)|"[^"\n]*"?|/\*[\s\S]*?(?:\*/|\Z)|//[^\n]*|\#[^\n]*'
 )
 _ASSIGNMENT = re.compile(r"^[^'=<>!@]*?([A-Za-z_][\w.]*)\s*:?=(?!=)")
 _INSTANCE = re.compile(r"^(?:[A-Za-z_]\w*\s*:)\s*([A-Za-z_]\w*)\s*\(")
@@ -53,7 +53,7 @@ def check_infix(text: str) -> None:
 
 def without_comments(text: str) -> str:
     """Return Antimony text with its comments left out, and its strings empty."""
-    return _LEAVE_OUT.sub(lambda found: '""' if found[1] else " ", text)
+    return _LEAVE_OUT.sub(lambda found: '""' if found[0][0] in '"`' else " ", text)
 
 
 def scan_antimony(text: str, source: str) -> None:

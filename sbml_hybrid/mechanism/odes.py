@@ -14,6 +14,7 @@ from sbml_hybrid.mechanism.initial import InitialValues
 from sbml_hybrid.mechanism.kinetics import Call, Name, Tree, evaluate, names
 from sbml_hybrid.mechanism.model import Model, Species
 from sbml_hybrid.mechanism.rates import Rates, formulas_of_references, references
+from sbml_hybrid.mechanism.support import BEYOND_LIBROADRUNNER
 
 
 @dataclass(frozen=True, eq=False)
