@@ -109,11 +109,10 @@ class _Outline:
                 _, _, statement = statement.partition(")")
                 self.nodes[head[2]] += 1
         if self.block[0] == "function":
-            if statement == "end":
-                self.block = ("model", "__main")
-                return
-            self.nodes[self.block[1]] += len(_SIGNS.findall(statement)) + 1
-            self.bodies[self.block[1]] += _NAMES.findall(statement)
+            body, ended = re.subn(r"\bend$", "", statement)
+            self.nodes[self.block[1]] += len(_SIGNS.findall(body)) + 1
+            self.bodies[self.block[1]] += _NAMES.findall(body)
+            self.block = ("model", "__main") if ended else self.block
             return
         if statement == "end":
             self.block = ("model", "__main")

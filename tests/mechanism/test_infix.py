@@ -146,12 +146,12 @@ def test_five_thousand_terms_are_one_sum():
 
 @pytest.mark.parametrize("sign", ["+", "*", " && ", "-", "/", "^", "<"])
 def test_twenty_thousand_terms_are_refused(sign):
-    with pytest.raises(DataError, match=r"over 5000 terms in a row|nests over 150 deep|memory exhausted"):
+    with pytest.raises(DataError, match=r"operators and brackets|sum of over 5000 terms"):
         parse_formula(sign.join(["a"] * 20_000))
 
 
 def test_brackets_around_brackets_are_nothing():
-    assert parse_formula("(" * 3000 + "a" + ")" * 3000) == Name("a")
+    assert parse_formula("(" * 900 + "a" + ")" * 900) == Name("a")
 
 
 @pytest.mark.parametrize("times", [MAX_DEPTH, 3000, 20_000])
@@ -159,7 +159,7 @@ def test_brackets_around_brackets_are_nothing():
     ("left", "right"), [("-", ""), ("sin(", ")"), ("a^", ""), ("a - (", ")"), ("a/", ""), ("!", "")]
 )
 def test_a_formula_that_nests_too_deeply_is_refused(left, right, times):
-    with pytest.raises(DataError, match=r"nests over 150 deep|memory exhausted|characters"):
+    with pytest.raises(DataError, match=r"nests over 150 deep|operators and brackets"):
         parse_formula(left * times + "a" + right * times)
 
 
@@ -209,7 +209,7 @@ def level_one(formula):
     ["+".join(["a"] * 50_000), "a-b+" * 3000 + "a", "-" * 3000 + "a", "^".join(["a"] * 3000), "a" + "/a" * 9000],
 )
 def test_an_endless_formula_of_level_one_is_refused_before_libsbml_crashes(formula):
-    with pytest.raises(ModelError, match=r"terms in a row|nests over 150 deep"):
+    with pytest.raises(ModelError, match=r"operators and brackets|sum of over 5000 terms|nests over 150 deep"):
         load(level_one(formula))
 
 
