@@ -31,7 +31,9 @@ assert keras.layers.Dense(2)(keras.ops.ones((1, 3))).shape == (1, 2)
 import tellurium
 
 assert tellurium.loada("S -> ; k*S; S = 10; k = 0.3").simulate(0, 1, 3).shape == (3, 2)
-np.testing.assert_array_equal(sh.simulate(model, times=[0, 1])["truth"], sh.simulate(model, times=[0, 1])["truth"])
+again = sh.load("S -> ; k*S; S = 10; k = 0.3")
+assert again == model
+np.testing.assert_array_equal(sh.simulate(model, times=[0, 1])["truth"], sh.simulate(again, times=[0, 1])["truth"])
 print("survived")
 """
 
@@ -110,3 +112,18 @@ def test_everything_works_after_all_of_them(tellurium):
     order = ["tellurium", *others] if tellurium == "first" else others
 
     assert "survived" in run("".join(f"import {name}\n" for name in order) + EVERYTHING)
+
+
+def test_tellurium_after_libsbml_is_an_error_that_says_what_to_do():
+    said = run("""
+import libsbml
+import tellurium
+import sbml_hybrid as sh
+
+try:
+    print(sh.load("S -> ; k*S; S = 10; k = 0.3"))
+except sh.errors.ModelError as error:
+    print(error)
+""")
+
+    assert "import tellurium or sbml_hybrid's models before libsbml" in said or "<Model" in said

@@ -147,7 +147,10 @@ def readout(truth: xr.Dataset, observables: Observables) -> xr.DataArray:
     coords = {name: truth[name] for name in truth.coords if set(truth[name].dims) <= {"trajectory", "time"}}
     coords |= {"observable": list(formulas), "nonnegative": ("observable", np.array(nonnegative))}
     attrs = {"units": units_attribute(units)} if "units" in truth["truth"].attrs else {}
-    return xr.DataArray(np.stack(columns, axis=-1), coords, ("trajectory", "time", "observable"), attrs=attrs)
+    values = np.stack(columns, axis=-1)
+    if "status" in truth:  # max(S, 0) of what was never computed is no number either
+        values[truth["status"].values != 0] = np.nan
+    return xr.DataArray(values, coords, ("trajectory", "time", "observable"), attrs=attrs)
 
 
 def unlike(data: xr.Dataset, variable: str, model: Model, formulas: Mapping[str, str]) -> str:

@@ -115,8 +115,13 @@ def tree_from_ast(ast: Any) -> Tree:
 
 
 def _kind(node: Any) -> int:
-    """The type; where tellurium was imported after libSBML, SWIG hands the number out as a pointer."""
-    return int(node.getType())
+    kind = node.getType()
+    if not isinstance(kind, int):
+        raise ModelError(
+            "libSBML cannot say what is in a formula, since libSEDML (a part of tellurium) was imported after it. "
+            "Try: import tellurium or sbml_hybrid's models before libsbml."
+        )
+    return kind
 
 
 def _operands(node: Any) -> list[Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import libsbml
 
 from sbml_hybrid.errors import ModelError
+from sbml_hybrid.mechanism.exact import written
 
 
 def with_values(sbml: str, values: Mapping[str, float], source: str) -> str:
@@ -35,7 +36,7 @@ def with_values(sbml: str, values: Mapping[str, float], source: str) -> str:
         if _set(model.getElementBySId(id), name, value) != libsbml.LIBSBML_OPERATION_SUCCESS:
             level = f"level {model.getLevel()} version {model.getVersion()}"
             raise ModelError(f"{source} is SBML {level}, which has no place for {name} = {value:g}.")
-    return libsbml.writeSBMLToString(document)
+    return written(document, sbml)
 
 
 def _set(element: libsbml.SBase, name: str, value: float) -> int:

@@ -73,6 +73,16 @@ def test_the_truth_is_left_alone(truth):
     assert truth.identical(before)
 
 
+def test_no_formula_makes_a_number_of_a_trajectory_that_failed():
+    model = sh.load("S -> ; k*S; S = 1; k = 1; x = 1; x' = k*x^2")  # x is infinite at time 1/k
+    truth = sh.simulate(model, pd.DataFrame({"k": [0.1, 5.0]}), times=[0.0, 1.0, 2.0])
+
+    data = sh.measure(truth, {"most": "max(S, 0)", "one": "1 + 0*S"}, noise=sh.noise.Normal(sd=0), seed=0)
+
+    assert np.isfinite(data["readout"].values[0]).all()
+    assert np.isnan(data["readout"].values[1]).all()
+
+
 def test_a_trajectory_that_failed_has_no_measurements():
     truth = sh.simulate(sh.load("S = 1; k = 1; S' = k*S^2"), pd.DataFrame({"k": [0.01, 2.0]}), times=[0, 1, 2])
 
