@@ -26,19 +26,22 @@ class Description:
     def __init__(self, model: Model, check: bool = False) -> None:
         self.title = f"{model.name or model.id} ({model.source})"
         self.counts = _counts(model)
+        self.obstacles = _stuck(model)
         self.tables = [table for table in _tables(model) if table[2]]
         if check:
             self.tables.append(_warnings(model))
 
     def __str__(self) -> str:
-        return "\n".join([self.title, self.counts, *(_plain(*table) for table in self.tables)])
+        said = [self.title, self.counts, *([self.obstacles] if self.obstacles else [])]
+        return "\n".join([*said, *(_plain(*table) for table in self.tables)])
 
     __repr__ = __str__
 
     def to_html(self) -> str:
         """Return the tables as HTML; every text of the model is escaped."""
         body = "".join(_html(*table) for table in self.tables)
-        return f'<div class="sbml-hybrid-model"><h3>{escape(self.title)}</h3><p>{escape(self.counts)}</p>{body}</div>'
+        head = "".join(f"<p>{escape(text)}</p>" for text in (self.counts, self.obstacles) if text)
+        return f'<div class="sbml-hybrid-model"><h3>{escape(self.title)}</h3>{head}{body}</div>'
 
     _repr_html_ = to_html
 
@@ -56,6 +59,15 @@ def _counts(model: Model) -> str:
     }
     said = [f"{len(items)} {word}" for word, items in parts.items() if items]
     return ", ".join(said) + (f"; time in {model.time_unit}" if model.time_unit else "")
+
+
+def _stuck(model: Model) -> str:
+    """Why the model cannot be simulated, in a line; empty where it can."""
+    if not model.obstacles:
+        return ""
+    more = len(model.obstacles) - 1
+    rest = f" (and {more} more in model.obstacles)" if more else ""
+    return f"Cannot be simulated: {model.obstacles[0].text}{rest}"
 
 
 def _tables(model: Model) -> Iterable[Table]:

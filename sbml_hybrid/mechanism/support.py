@@ -21,8 +21,8 @@ class Obstacle:
     Parameters
     ----------
     kind
-        "algebraic rule", "fast reaction", "delay", "no kinetic law", "undefined", "missing value" or
-        "rate rule in a computed compartment".
+        "algebraic rule", "fast reaction", "delay", "no kinetic law", "undefined", "missing value",
+        "rate rule in a computed compartment" or "formula" (too large when its functions are written out).
     element
         The id of the element, or of what it belongs to; empty for an algebraic rule without id.
     text
@@ -36,9 +36,12 @@ class Obstacle:
 
 def obstacles(model: Model) -> tuple[Obstacle, ...]:
     """Return all that keeps libroadrunner from simulating `model`; nothing for a model that runs."""
-    undefined = tuple(_undefined(model))
-    found = (*_algebraic(model), *_fast(model), *_delays(model), *_lawless(model), *_resized(model), *undefined)
-    return found if undefined else (*found, *_missing(model))  # values are looked up through the formulas
+    try:
+        undefined = tuple(_undefined(model))
+        found = (*_algebraic(model), *_fast(model), *_delays(model), *_lawless(model), *_resized(model), *undefined)
+        return found if undefined else (*found, *_missing(model))  # values are looked up through the formulas
+    except ModelError as error:  # a formula that is too large when its functions are written out
+        return (Obstacle("formula", "", str(error)),)
 
 
 def require_simulable(model: Model) -> None:

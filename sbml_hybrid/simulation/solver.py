@@ -380,7 +380,9 @@ def _species_setting(species: Species, start: InitialValues, given: Mapping[str,
 
 def failure(model: Model, outcome: Outcome) -> SolverError:
     """Return the error for a single trajectory that no rung of the ladder could compute."""
+    infinite = [p.id for p in model.parameters if p.value is not None and np.isinf(p.value)]
+    cause = f" Parameter {infinite[0]!r} is infinite." if infinite else ""
     return SolverError(
         f"{model.source} could not be simulated ({STATUSES[outcome.status]}, {len(LADDER)} settings tried): "
-        f"{outcome.reason}. Try: a shorter time span, or check the model's values with describe()."
+        f"{outcome.reason}.{cause} Try: a shorter time span, or check the model's values with describe()."
     )

@@ -321,7 +321,7 @@ def test_values_that_are_not_finite_load_and_describe_and_do_not_simulate_silent
     assert model.part("q").id in str(model.describe())
     from sbml_hybrid import simulate
 
-    with pytest.raises(SbmlHybridError):
+    with pytest.raises(SbmlHybridError, match="'q'"):
         simulate(model, None, times=[0.0, 1.0])
 
 
