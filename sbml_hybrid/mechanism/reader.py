@@ -98,12 +98,8 @@ def from_bytes(data: bytes, source: str, stem: str, folder: Path | None = None) 
 
 
 def _looks_like_text(source: str) -> bool:
-    return (
-        len(source) > MAX_BYTES
-        or not source.strip()
-        or source.lstrip().startswith("<")
-        or any(mark in source for mark in ("\n", ";", "->", "="))
-    )
+    text = source if len(source) > MAX_BYTES else source.strip()
+    return not text or len(text) > MAX_BYTES or text[0] == "<" or any(mark in text for mark in ("\n", ";", "->", "="))
 
 
 def _not_found(path: Path) -> SourceNotFound:

@@ -192,7 +192,7 @@ def test_an_error_in_the_listing_is_told(server):
             r"no SBML file as its main file. Its files: Model\.omex, figure\.png",
         ),
         ({}, "Its files: none"),
-        ({"model.xml": b"<?xml version='1.0'?><cellml/>"}, f"{ID} is not valid SBML|{ID} has no <model>"),
+        ({"model.xml": b"<?xml version='1.0'?><cellml/>"}, f"{ID} is XML, but not SBML: it begins with <cellml>"),
         ({"model.xml": b"<sbml><model>"}, f"{ID} is broken XML"),
     ],
 )

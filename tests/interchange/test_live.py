@@ -1,5 +1,6 @@
 """A live simulator's model is what its user has made of it, and not where a simulation left it."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -173,7 +174,7 @@ def test_a_changed_stoichiometry_is_loaded():
 
 
 def test_a_species_without_an_initial_value_has_libroadrunner_s():
-    text = sh.load("S -> P; k*S; S = 10; k = 0.3").to_sbml()
+    text = re.sub(r'(id="P".*?) initialConcentration="0"', r"\1", sh.load("S -> P; k*S; S = 10; k = 0.3").to_sbml())
     assert sh.load(text).part("P").initial is None
 
     assert sh.load(live(text)).part("P").initial == 0.0
