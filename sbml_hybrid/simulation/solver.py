@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from sbml_hybrid.errors import ModelError, SolverError
+from sbml_hybrid.mechanism.guarding import guarded
 from sbml_hybrid.mechanism.initial import InitialValues, depends_on
 from sbml_hybrid.mechanism.model import Compartment, Model, Parameter, Species
 from sbml_hybrid.mechanism.quantities import quantity_id
@@ -177,7 +178,8 @@ class Solver:
         self.model = model
         model.require_simulable()
         self.aliases = _aliases(model)
-        self.engine = _compile(renamed(model.sbml, self.aliases) if self.aliases else model.sbml, model.source)
+        sbml = guarded(model.sbml)
+        self.engine = _compile(renamed(sbml, self.aliases) if self.aliases else sbml, model.source)
         self.jumps, self.strictness = has_jumps(model), strictness(model)
         self._settings: dict[str, Any] = {}
         self._selections: list[str] = []

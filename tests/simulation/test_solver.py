@@ -1,5 +1,6 @@
 """What one simulation promises: closed forms, conservation, jumps in time, quiet failures."""
 
+import math
 import os
 import re
 import subprocess
@@ -257,3 +258,28 @@ def test_an_infinite_constant_is_recorded_and_an_infinite_state_is_a_failure():
 
     with pytest.raises(SolverError, match="S becomes infinite or is not a number"):
         simulate(load("S' = -k; S = big; k = 1; big = inf"), None, times=[0, 1])
+
+
+def test_a_factorial_of_what_is_no_number_does_not_end_the_process():
+    formula = "factorial(S/(S - 1) * 1e9) + factorial(factorial(S)*3)"  # infinite at the start
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import sbml_hybrid as sh; sh.simulate(sh.load('S -> ; k*({formula}); S = 1; k = 0'), times=[0, 1])",
+        ],
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 1
+    assert "SolverError" in done.stderr
+
+
+def test_a_guarded_factorial_is_the_factorial():
+    model = load("x = 4; y := factorial(factorial(x) - 1); S -> ; k*factorial(2)*S; S = 1; k = 0.5")
+
+    truth = simulate(model, None, times=[0.0, 1.0, 3.0], quantities=["y", "S"])["truth"].values[0]
+
+    np.testing.assert_allclose(truth[:, 0], float(math.factorial(23)), rtol=1e-12)
+    np.testing.assert_allclose(truth[:, 1], np.exp([0.0, -1.0, -3.0]), rtol=1e-5)
