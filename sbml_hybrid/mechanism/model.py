@@ -371,12 +371,12 @@ class Model(Editable):
     def states(self) -> tuple[str, ...]:
         """The ids of what can change in time, in the model's order: species, then parameters and compartments.
 
-        Species that nothing changes (fixed boundary species) are not states; parameters and
+        Species that nothing changes (fixed boundary species, constant ones) are not states; parameters and
         compartments are when a rate rule or an event changes them.
         """
         moved = self.event_targets | self.rate_rules.keys()
         computed = self.assignment_rules.keys()
-        species = [s.id for s in self.species if not s.boundary or s.id in moved or s.id in computed]
+        species = [s.id for s in self.species if not (s.boundary or s.constant) or s.id in moved or s.id in computed]
         others = [p.id for p in (*self.parameters, *self.compartments) if p.id in moved]
         return (*species, *others)
 

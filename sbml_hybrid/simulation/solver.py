@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import threading
@@ -44,6 +45,7 @@ def _roadrunner() -> Any:
 
 
 roadrunner = _roadrunner()
+_libc = ctypes.CDLL(None)
 
 OK, FAILED, BUDGET, NOT_FINITE, PENDING = 0, 1, 2, 3, -1
 STATUSES = {
@@ -282,6 +284,8 @@ class Solver:
         reset does not; restarting the integrator afterwards fires them.
         """
         model = self.engine.model
+        if len(self.model.events) > 1:  # libroadrunner orders events of one moment by C's rand()
+            _libc.srand(1)
         model.reset(roadrunner.SelectionRecord.ALL)
         for id, value in varied:
             model[id] = value

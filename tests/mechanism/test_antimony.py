@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sbml_hybrid import load, simulate
-from sbml_hybrid.errors import ModelError, SolverError
+from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism.difference import diff
 from sbml_hybrid.mechanism.essence import essence
 from sbml_hybrid.quiet import quiet
@@ -55,7 +55,10 @@ def archive(test_data):
         yield opened
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n[:15] not in QUICK)) for n in CORE])
+WRITTEN = [n for n in CORE if n[:15] != "BIOMD0000001065"]  # libAntimony needs minutes to read its 480 reactions
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n[:15] not in QUICK)) for n in WRITTEN])
 def test_a_published_model_comes_back_and_simulates_the_same(archive, name):
     model = load(archive.read(name).decode())
     if name in UNWRITTEN:
@@ -87,10 +90,8 @@ def test_a_case_of_the_test_suite_comes_back_or_is_refused_for_what_is_lost(test
                 assert "Antimony cannot hold" in str(error) or "has no Antimony form" in str(error)
                 continue
             written += 1
-            try:
+            if model.states:
                 assert_simulates_the_same(model, again)
-            except (SolverError, ValueError):
-                continue
     assert written > 0.85 * tried
 
 

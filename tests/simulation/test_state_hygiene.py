@@ -153,3 +153,15 @@ def test_a_trajectory_does_not_depend_on_the_ones_before_it():
     backward = simulate(model, draws.iloc[::-1], times=TIMES)
 
     np.testing.assert_array_equal(forward["truth"].values, backward["truth"].values[::-1])
+
+
+def test_events_of_one_moment_come_in_an_order_that_is_the_same_every_time():
+    events = "".join(f"E{i}: at time >= 1 && sin(20*time) > 0: last = {i}, sum = sum*1.1 + {i}; " for i in range(1, 9))
+    model = load(f"{events} last = 0; sum = 0; S -> ; k*S; S = 1; k = 1")
+    times = np.linspace(0, 6, 61)
+
+    first = simulate(model, pd.DataFrame({"k": [1.0, 1.0]}), times=times)["truth"].values
+    again = simulate(model, None, times=times)["truth"].values
+
+    np.testing.assert_array_equal(first[0], first[1])
+    np.testing.assert_array_equal(first[0], again[0])
