@@ -20,7 +20,7 @@ from sbml_hybrid.mechanism.kinetics import Tree
 from sbml_hybrid.mechanism.mathml import tree_from_ast
 from sbml_hybrid.mechanism.scan import scan
 
-# A missing encoding, an unknown element and a foreign attribute stand in curated, working models.
+# A missing encoding, an unknown element and a foreign attribute stand in curated, working models, and broken pictures.
 HARMLESS = {1002, 10102, 10103}
 
 
@@ -95,8 +95,9 @@ def sentence(message: str) -> str:
 
 
 def _parsed(sbml: str, source: str, folder: Path | None) -> libsbml.SBMLDocument:
-    sbml = re.sub(r"^\s*<\?xml.*?\?>", "", sbml, count=1, flags=re.DOTALL).lstrip()
-    sbml = '<?xml version="1.0" encoding="UTF-8"?>' + sbml
+    header = re.match(r"\s*(<\?xml.*?\?>)?\s*", sbml, flags=re.DOTALL)[0]
+    lines = "\n" * header.count("\n")  # errors are said by the line of the file
+    sbml = f'<?xml version="1.0" encoding="UTF-8"?>{lines}{sbml[len(header) :]}'
     scan(sbml, source)
     document = libsbml.readSBMLFromString(sbml)
     check_files(document, sbml, source, folder)
@@ -113,7 +114,7 @@ def _parsed(sbml: str, source: str, folder: Path | None) -> libsbml.SBMLDocument
     if not document.getNumErrors(libsbml.LIBSBML_SEV_FATAL):
         document.checkConsistency()
     errors = [document.getError(i) for i in range(document.getNumErrors())]
-    errors = [e for e in errors if e.getSeverity() >= libsbml.LIBSBML_SEV_ERROR and e.getErrorId() not in HARMLESS]
+    errors = [e for e in errors if e.getSeverity() >= libsbml.LIBSBML_SEV_ERROR and not _harmless(e)]
     if errors:
         said = "; ".join(f"line {e.getLine()}: {sentence(e.getMessage())}" for e in errors[:3])
         more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
@@ -121,6 +122,10 @@ def _parsed(sbml: str, source: str, folder: Path | None) -> libsbml.SBMLDocument
     if document.getModel() is None:
         raise ModelError(f"{source} has no <model>; it should be an SBML file of level 1, 2 or 3.")
     return document
+
+
+def _harmless(error: libsbml.SBMLError) -> bool:
+    return error.getErrorId() in HARMLESS or error.getPackage() in {"layout", "render"}
 
 
 def _check_level_one(model: libsbml.Model) -> None:

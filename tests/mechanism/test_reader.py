@@ -145,13 +145,26 @@ def test_a_missing_file_is_refused_with_the_models_that_are_there(tmp_path):
         ("   ", "is empty"),
         (
             sbml('<listOfSpecies>\n<species id="S" compartment="D"/></listOfSpecies>'),
-            "not valid SBML: .*line 4: The value of 'compartment'",
+            "not valid SBML: .*line 5: The value of 'compartment'",
         ),
     ],
 )
 def test_a_broken_model_is_refused_with_the_place(text, message):
     with pytest.raises(ModelError, match=message):
         load(text)
+
+
+def test_a_broken_picture_does_not_keep_a_model_from_being_read():
+    text = """<sbml xmlns="http://www.sbml.org/sbml/level3/version1/core" level="3" version="1"
+    xmlns:layout="http://www.sbml.org/sbml/level3/version1/layout/version1" layout:required="false"><model>
+    <listOfParameters><parameter id="p" value="1" constant="true"/></listOfParameters>
+    <layout:listOfLayouts><layout:layout layout:id="l"><layout:dimensions layout:width="9" layout:height="9"/>
+    <layout:listOfSpeciesGlyphs><layout:speciesGlyph layout:id="g" layout:species="nowhere"><layout:boundingBox>
+    <layout:position layout:x="1" layout:y="1"/><layout:dimensions layout:width="1" layout:height="1"/>
+    </layout:boundingBox></layout:speciesGlyph></layout:listOfSpeciesGlyphs></layout:layout></layout:listOfLayouts>
+    </model></sbml>"""
+
+    assert load(text).part("p").value == 1
 
 
 def test_no_error_is_left_over_from_a_model_that_failed():
