@@ -159,11 +159,17 @@ def test_help_opens_no_engine(tmp_path):
     assert found.stdout.rstrip().endswith("[]")
 
 
+def _listen_to_ctrl_c():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs hand down that it is ignored
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
 def test_ctrl_c_says_in_one_line_how_to_go_on_and_going_on_ends_well(place):
     (place / "study.toml").write_text(STUDY.replace("DRAWS", "2000"))
     command = [sys.executable, "-m", "sbml_hybrid.cli", "run", "study.toml", "-o", "out"]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_listen_to_ctrl_c
+    )
     while not (place / "out" / "truth.zarr").is_dir() and running.poll() is None:
         time.sleep(0.02)
 

@@ -76,14 +76,11 @@ def same_course(a, b):
 # -- nothing changed -------------------------------------------------------------------------------
 
 
-def test_an_untouched_object_is_its_sbml(root):
-    for name in ("gardner_2000", "goldbeter_1995", "sir"):
-        engine = sh.to_roadrunner(sh.load(root / "models" / f"{name}.ant"))
+def test_an_untouched_object_is_its_model_to_the_last_digit(root):
+    for name in ("gardner_2000", "goldbeter_1995", "sir"):  # a number of sir's has 17 digits; getSBML() writes 15
+        model = sh.load(root / "models" / f"{name}.ant")
 
-        model = sh.load(engine)
-
-        assert model.hash == sh.load(engine.getSBML()).hash, name
-        assert model.source == f"live {model.id}"
+        assert not sh.diff(model, sh.load(sh.to_roadrunner(model))), name
 
 
 def test_a_simulated_object_is_its_sbml(sbml):
