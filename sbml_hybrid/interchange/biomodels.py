@@ -22,7 +22,7 @@ from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.mechanism.reader import from_bytes
 from sbml_hybrid.mechanism.scan import MAX_BYTES
 
-ADDRESS = "https://www.biomodels.org"
+ADDRESSES = ("https://www.biomodels.org", "https://www.ebi.ac.uk/biomodels")  # its own, and the one it had for 20 years
 _ID = re.compile(r"(BIOMD|MODEL)([0-9]+)(\.[0-9]{1,4})?", re.IGNORECASE)
 _LISTING_BYTES = 4_000_000
 
@@ -114,8 +114,18 @@ def _keep(data: bytes, path: Path) -> None:
 
 
 def _fetched(id: str) -> bytes:
-    """Return the bytes of a model's SBML file."""
-    address = os.environ.get("SBML_HYBRID_BIOMODELS_URL", ADDRESS).rstrip("/")
+    """Return the bytes of a model's SBML file, from the first address that has it."""
+    own = os.environ.get("SBML_HYBRID_BIOMODELS_URL")
+    errors = []
+    for address in (own.rstrip("/"),) if own else ADDRESSES:
+        try:
+            return _fetched_from(address, id)
+        except (SourceNotFound, SourceUnreachable) as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _fetched_from(address: str, id: str) -> bytes:
     try:
         listing = _listing(download(f"{address}/model/files/{id}?format=json", _LISTING_BYTES), id)
         name = _sbml_file(listing, id)

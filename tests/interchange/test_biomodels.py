@@ -103,6 +103,13 @@ def test_an_id_is_the_model_of_its_file(server):
     ]
 
 
+def test_the_second_address_serves_where_the_first_does_not(server, monkeypatch):
+    monkeypatch.delenv("SBML_HYBRID_BIOMODELS_URL")
+    monkeypatch.setattr(biomodels, "ADDRESSES", ("http://127.0.0.1:9", server.url))
+
+    assert sh.load(ID).source == ID
+
+
 @pytest.mark.parametrize("written", [ID.lower(), f"  {ID} ", f"{ID}\n", f"\t{ID.capitalize()}"])
 def test_the_case_of_an_id_and_the_space_around_it_do_not_matter(server, written):
     assert sh.load(written).source == ID
