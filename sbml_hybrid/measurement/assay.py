@@ -12,7 +12,7 @@ import xarray as xr
 
 from sbml_hybrid.data.dataset import check_layout
 from sbml_hybrid.data.units import differ, time_unit, units_attribute, units_of
-from sbml_hybrid.errors import DataError, SbmlHybridError, unknown_name
+from sbml_hybrid.errors import DataError, SbmlHybridError, UnknownName, unknown_name
 from sbml_hybrid.measurement.gaps import kept, scheduled
 from sbml_hybrid.measurement.noise import Lognormal, Noise, to_dict
 from sbml_hybrid.mechanism.initial import InitialValues
@@ -179,8 +179,11 @@ def unlike(data: xr.Dataset, variable: str, model: Model, formulas: Mapping[str,
 
 def _own_unit(model: Model, formula: str) -> str:
     try:
-        plain = formula.strip("[]") in model.by_id
-        return str(model.unit(formula) if plain else unit_of_formula(parse_formula(formula), model.unit))
+        return str(model.unit(formula))
+    except UnknownName:  # no quantity, but a formula of them
+        pass
+    try:
+        return str(unit_of_formula(parse_formula(formula), model.unit))
     except SbmlHybridError:  # another mechanism than the data's may lack what the formula mentions
         return ""
 

@@ -16,8 +16,9 @@ from sbml_hybrid.mechanism.exact import written
 from sbml_hybrid.mechanism.initial import InitialValues
 from sbml_hybrid.mechanism.kinetics import Apply, Tree, names, walk
 from sbml_hybrid.mechanism.mathml import ast_from_text, tree_from_ast
-from sbml_hybrid.mechanism.model import Compartment, Model, Parameter, Reaction, Species
+from sbml_hybrid.mechanism.model import Model, Reaction, Species
 from sbml_hybrid.mechanism.quantities import check_names, quantity_id
+from sbml_hybrid.mechanism.rewriting import with_values
 from sbml_hybrid.mechanism.sbml import model_from_sbml
 
 _TERM = re.compile(r"(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)\s*\*?\s*)?([A-Za-z_]\w*)")
@@ -29,8 +30,11 @@ def _opened(model: Model) -> libsbml.SBMLDocument:
 
 def _closed(document: libsbml.SBMLDocument, model: Model, words: str, owners: Mapping[str, str] | None = None) -> Model:
     """Read the edited document again: `words` say what was done, `owners` has new parameters' reactions."""
+    return _read_again(written(document, model.sbml), model, words, owners)
+
+
+def _read_again(sbml: str, model: Model, words: str, owners: Mapping[str, str] | None = None) -> Model:
     known = {p: r.id for r in model.reactions if r.law for p in r.law.parameters}
-    sbml = written(document, model.sbml)
     edited = model_from_sbml(sbml, f"{model.source}, {words}", model.id, promoted=known | dict(owners or {}))
     return replace(edited, packages=model.packages)  # the text of a composed model no longer has them all
 
@@ -49,25 +53,18 @@ def set_values(model: Model, values: Mapping[str, float]) -> Model:
     """Return the model with other numbers; see `Model.set`."""
     check_names(model, values)
     numbers = {name: _finite(name, value) for name, value in values.items()}
-    document = _opened(model)
-    m, start = document.getModel(), InitialValues(model, numbers)
+    start, written_as = InitialValues(model, numbers), dict[str, float]()
+    amounts_only = _opened(model).getLevel() == 1
     for name, number in numbers.items():
-        id = quantity_id(name)
-        match model.by_id[id]:
-            case Parameter():
-                m.getParameter(id).setValue(number)
-            case Compartment():
-                m.getCompartment(id).setSize(number)
-            case Species() as species if name.startswith("init(["):
-                _require_volume(model, species)
-                if document.getLevel() == 1:  # which has amounts only
-                    m.getSpecies(id).setInitialAmount(float(start.amount(id)))
-                else:
-                    m.getSpecies(id).setInitialConcentration(number)
-            case _:
-                m.getSpecies(id).setInitialAmount(number)
+        if name.startswith("init(["):
+            species = model.by_id[quantity_id(name)]
+            _require_volume(model, species)
+            if amounts_only:
+                name, number = f"init({species.id})", float(start.amount(species.id))
+        written_as[name] = number
+    sbml = with_values(model.sbml, written_as, model.source)
     said = [f"{name} = {number:g}" for name, number in numbers.items()]
-    return _closed(document, model, ", ".join(said[:3]) + (f" and {len(said) - 3} more" if len(said) > 3 else ""))
+    return _read_again(sbml, model, ", ".join(said[:3]) + (f" and {len(said) - 3} more" if len(said) > 3 else ""))
 
 
 def _require_volume(model: Model, species: Species) -> None:

@@ -10,7 +10,6 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import sbml_hybrid as sh
-from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism.kinetics import Call, Name, Number, evaluate
 from sbml_hybrid.mechanism.odes import right_hand_side, species_of
 from sbml_hybrid.quiet import quiet
@@ -133,13 +132,11 @@ def test_rates_of_published_models_are_libroadrunner_s(biomodels, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SUITE)
 def test_rates_of_the_test_suite_are_libroadrunner_s(suite, name):
-    try:
-        model = sh.load(suite / name)
-        engine = to_roadrunner(model)
-    except ModelError:
-        pytest.skip("libroadrunner does not run it")
+    model = sh.load(suite / name)
+    if model.obstacles:  # which the test of the whole suite compares with libroadrunner's own
+        pytest.skip(f"libroadrunner does not run it: {model.obstacles[0].kind}")
 
-    error, where = mismatch(right_hand_side(model), engine)
+    error, where = mismatch(right_hand_side(model), to_roadrunner(model))
 
     assert error <= TOLERANCE, where
 
