@@ -31,7 +31,7 @@ class Nought(Forecaster):
 class Offset:
     by: float
 
-    def apply(self, truth, rng):
+    def apply(self, truth, rng, times=None):
         return truth + self.by
 
 

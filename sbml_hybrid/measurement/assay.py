@@ -14,7 +14,7 @@ from sbml_hybrid.data.dataset import check_layout
 from sbml_hybrid.data.units import differ, time_unit, units_attribute, units_of
 from sbml_hybrid.errors import DataError, SbmlHybridError, UnknownName, unknown_name
 from sbml_hybrid.measurement.gaps import kept, scheduled
-from sbml_hybrid.measurement.noise import Lognormal, Noise, to_dict
+from sbml_hybrid.measurement.noise import Lognormal, Noise, resolved, to_dict
 from sbml_hybrid.mechanism.initial import InitialValues
 from sbml_hybrid.mechanism.kinetics import Call, Name, Number, Tree, evaluate, mentions_time
 from sbml_hybrid.mechanism.model import Model, Species
@@ -78,13 +78,15 @@ def measure(
         truth = truth.isel(time=scheduled(truth["time"].values, schedule))
     formulas = named_formulas(observables, truth["species"].values.tolist())
     clean = readout(truth, formulas)
+    scattering = resolved(noise, list(formulas))
+    times = truth["time"].values
     measured = np.full(clean.shape, np.nan)
     for i, label in enumerate(truth["trajectory"].values):
         noise_rng, gap_rng = (
             np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=(int(label), stream)))
             for stream in (0, 1)
         )
-        values = noise.apply(clean.values[i], noise_rng)
+        values = scattering.apply(clean.values[i], noise_rng, times=times if times.ndim == 1 else times[i])
         measured[i] = np.where(kept(values.shape, keep, gap_rng), values, np.nan)
     dims = ("trajectory", "time", "observable")
     said = {"keep": keep, "schedule": None if schedule is None else [float(t) for t in schedule], "seed": int(seed)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import entry_points
 from typing import Any, Protocol
@@ -18,15 +18,17 @@ Array = np.ndarray
 class Noise(Protocol):
     """What a noise model can do; other packages' models join by the entry points ``sbml_hybrid.noises``."""
 
-    def apply(self, truth: Array, rng: np.random.Generator) -> Array:
-        """Draw one readout of `truth`, any shape, in its units."""
+    def apply(self, truth: Array, rng: np.random.Generator, times: Array | None = None) -> Array:
+        """Draw one readout of `truth` (..., time, observable), in its units, at `times` (time,)."""
         ...
 
-    def log_density(self, measured: Any, truth: Any, censored: Any = None, xp: Any = np) -> Any:
+    def log_density(
+        self, measured: Any, truth: Any, censored: Any = None, xp: Any = np, times: Array | None = None
+    ) -> Any:
         """Return the log-density of each measurement, in the shape of `measured`; 0 where it is NaN."""
         ...
 
-    def scatter(self, truth: Array) -> Array:
+    def scatter(self, truth: Array, times: Array | None = None) -> Array:
         """Return the standard deviation of a readout of `truth`, in its units."""
         ...
 
@@ -52,11 +54,13 @@ class Normal:
     def __post_init__(self) -> None:
         _require_spread("sd", self.sd)
 
-    def apply(self, truth: Array, rng: np.random.Generator) -> Array:
+    def apply(self, truth: Array, rng: np.random.Generator, times: Array | None = None) -> Array:
         """Draw one readout of `truth`, any shape, in the units of `truth`."""
         return truth + rng.normal(0.0, self.sd, np.shape(truth))
 
-    def log_density(self, measured: Any, truth: Any, censored: Any = None, xp: Any = np) -> Any:
+    def log_density(
+        self, measured: Any, truth: Any, censored: Any = None, xp: Any = np, times: Array | None = None
+    ) -> Any:
         """Return the log-density of each measurement given its true value.
 
         Parameters
@@ -72,7 +76,7 @@ class Normal:
         z = (xp.where(known, measured, truth) - truth) / self.sd
         return xp.where(known, _with_limits(z, math.log(self.sd), censored, xp), xp.zeros_like(z))
 
-    def scatter(self, truth: Array) -> Array:
+    def scatter(self, truth: Array, times: Array | None = None) -> Array:
         """Return the standard deviation of a readout of `truth`, in its units."""
         return np.full(np.shape(truth), self.sd)
 
@@ -106,11 +110,13 @@ class Lognormal:
         """Standard deviation of the logarithm."""
         return math.sqrt(math.log1p(self.cv**2))
 
-    def apply(self, truth: Array, rng: np.random.Generator) -> Array:
+    def apply(self, truth: Array, rng: np.random.Generator, times: Array | None = None) -> Array:
         """Draw one readout of `truth`, any shape, in the units of `truth`."""
         return truth * rng.lognormal(-(self.sigma**2) / 2, self.sigma, np.shape(truth))
 
-    def log_density(self, measured: Any, truth: Any, censored: Any = None, xp: Any = np) -> Any:
+    def log_density(
+        self, measured: Any, truth: Any, censored: Any = None, xp: Any = np, times: Array | None = None
+    ) -> Any:
         """Return the log-density of each measurement given its true value.
 
         A measurement of the other sign than the truth has density 0 (log -inf); where the truth is
@@ -135,9 +141,14 @@ class Lognormal:
         impossible = xp.where(xp.logical_or(certain, xp.logical_not(known)), 0.0, -math.inf)
         return xp.where(possible, density, impossible)
 
-    def scatter(self, truth: Array) -> Array:
+    def scatter(self, truth: Array, times: Array | None = None) -> Array:
         """Return the standard deviation of a readout of `truth`, in its units."""
         return self.cv * np.abs(truth)
+
+
+def resolved(noise: Noise, observables: Sequence[str]) -> Noise:
+    """Return the noise model for these observables, in this order, along the last axis."""
+    return noise.resolved(observables) if hasattr(noise, "resolved") else noise
 
 
 KINDS = {kind.__name__.lower(): kind for kind in (Normal, Lognormal)}
