@@ -40,7 +40,7 @@ _SEEN_COORDS = (
 )  # fmt: skip
 # With the model and the seeds, the truth could be computed again.
 _HIDDEN_ATTRS = ("sbml", "model_hash", "model_id", "tolerances", "versions")
-_SEEDED_ATTRS = ("design", "measurement")
+_SEEDED_ATTRS = ("design", "measurement", "run")
 
 
 def check(dataset: xr.Dataset) -> None:

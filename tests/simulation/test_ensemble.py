@@ -61,7 +61,7 @@ def test_a_store_holds_what_memory_would(model, draws, tmp_path):
 
 def test_an_interrupted_run_goes_on_without_doing_anything_twice(model, draws, tmp_path, monkeypatch):
     done = []
-    whole = ensemble._simulate_shard
+    whole = ensemble.simulate_rows
 
     def interrupted(*arguments):
         if len(done) == 1:
@@ -69,7 +69,7 @@ def test_an_interrupted_run_goes_on_without_doing_anything_twice(model, draws, t
         done.append(len(arguments[2]))
         return whole(*arguments)
 
-    monkeypatch.setattr(ensemble, "_simulate_shard", interrupted)
+    monkeypatch.setattr(ensemble, "simulate_rows", interrupted)
     with pytest.raises(KeyboardInterrupt):
         sh.simulate(model, draws, times=TIMES, store=tmp_path / "run.zarr")
 
@@ -77,7 +77,7 @@ def test_an_interrupted_run_goes_on_without_doing_anything_twice(model, draws, t
         done.append(len(arguments[2]))
         return whole(*arguments)
 
-    monkeypatch.setattr(ensemble, "_simulate_shard", counted)
+    monkeypatch.setattr(ensemble, "simulate_rows", counted)
     stored = sh.simulate(model, draws, times=TIMES, store=tmp_path / "run.zarr")
     monkeypatch.undo()
 
@@ -107,3 +107,25 @@ def test_no_draws_are_refused(model, draws):
 def test_an_unknown_quantity_is_refused_with_the_closest_name(model, draws):
     with pytest.raises(KeyError, match=r"No quantity 'AA'.*Did you mean 'A'"):
         sh.simulate(model, draws, times=TIMES, quantities=["AA"])
+
+
+def test_every_trajectory_may_have_times_of_its_own(model, draws):
+    rng = np.random.default_rng(0)
+    own = np.sort(rng.uniform(0, 20, (len(draws), 6)), axis=1)
+    own[3, 4:] = np.nan
+
+    data = sh.simulate(model, draws, times=own)
+    sh.check(data)
+
+    expected = 10 * np.exp(-data["parameters"].sel(parameter="k").values[:, None] * own)
+    np.testing.assert_allclose(data["truth"].sel(species="A"), expected, rtol=1e-5, atol=1e-6)
+    part = sh.simulate(model, draws.iloc[[77, 3]], times=own[[77, 3]], jobs=2)
+    np.testing.assert_array_equal(part["truth"], data["truth"].sel(trajectory=[77, 3]))
+
+
+def test_half_the_size_is_the_same_numbers_rounded(model, draws):
+    whole = sh.simulate(model, draws.iloc[:5], times=TIMES)
+    half = sh.simulate(model, draws.iloc[:5], times=TIMES, dtype="float32")
+
+    assert half["truth"].dtype == np.float32
+    np.testing.assert_array_equal(half["truth"], whole["truth"].astype(np.float32))

@@ -161,9 +161,9 @@ def test_threads_give_the_same_bytes_and_give_the_terminal_back(capfd):
     assert capfd.readouterr().out == "still here"
 
 
-@pytest.mark.parametrize("times", [[0, 2, 1], [0, 1, 1], [-1, 0], [], [0, np.nan], [[0, 1]]])
+@pytest.mark.parametrize("times", [[0, 2, 1], [0, 1, 1], [-1, 0], [], [0, np.nan], [[1, 0]], [[[0, 1]]]])
 def test_times_that_do_not_increase_are_refused(times):
-    with pytest.raises(ValueError, match="times must"):
+    with pytest.raises(ValueError, match="times.* must"):
         simulate(load("S -> ; S; S = 1"), None, times=times)
 
 
