@@ -18,6 +18,8 @@ _PLACES = {
     "around": "simulation.priors",
     "sample": "simulation.designs",
     "simulate": "simulation.ensemble",
+    "estimate": "simulation.estimate",
+    "overview": "data.overview",
     "to_roadrunner": "simulation.solver",
     "measure": "measurement.assay",
     "check": "data.dataset",

@@ -14,7 +14,7 @@ from sbml_hybrid.benchmarking.runner import benchmark
 from sbml_hybrid.data.dataset import split
 from sbml_hybrid.reporting.figures import Examples
 from sbml_hybrid.reporting.report import Story, write_report
-from sbml_hybrid.reporting.words import duration, interval, percent, ranking_text, verdict
+from sbml_hybrid.reporting.words import interval, percent, ranking_text, verdict
 
 
 def ranking(rows):
@@ -100,7 +100,6 @@ def test_shares_are_said_with_the_digits_that_count(value, said):
 def test_what_is_unknown_is_not_made_up():
     assert percent(np.nan) == "–"
     assert interval(np.nan, np.nan) == ""
-    assert [duration(s) for s in (0.3, 40, 200, 9000)] == ["0.3 s", "40 s", "3 min", "2.5 h"]
 
 
 def test_the_table_for_the_terminal_numbers_only_what_counts():

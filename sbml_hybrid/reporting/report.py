@@ -21,6 +21,7 @@ from sbml_hybrid.data.store import write_whole
 from sbml_hybrid.data.units import time_unit
 from sbml_hybrid.reporting import words
 from sbml_hybrid.reporting.figures import Examples, Figure, write_figures
+from sbml_hybrid.wording import duration
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def _bars(ranking: pd.DataFrame, scores: pd.DataFrame, against: str) -> dict[str
                 "interval": words.interval(row["low"], row["high"]),
                 "skill": words.percent(row["skill"]),
                 "wins": words.percent(row["win_rate"]),
-                "seconds": words.duration(cost["fit_wall"]) if cost else "",
+                "seconds": duration(cost["fit_wall"]) if cost else "",
                 "at": _place(row["error"], widest),
                 "from": _place(row["low"], widest),
                 "to": _place(row["high"], widest),

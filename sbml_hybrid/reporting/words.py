@@ -69,15 +69,6 @@ def interval(low: float, high: float, unit: str = "") -> str:
     return f"{percent(low, '')}–{percent(high, unit)}" if pd.notna(low) else ""
 
 
-def duration(seconds: float) -> str:
-    """Return a time as people say it: ``40 s``, ``3 min``, ``2.5 h``."""
-    if seconds < 0.95:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def ranking_text(ranking: pd.DataFrame) -> str:
     """Return a ranking as a table for a terminal; errors in percent of the spread between training experiments."""
     rows = [("", "forecaster", "error", "95 % interval", "error saved", "")]

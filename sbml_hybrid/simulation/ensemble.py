@@ -18,6 +18,7 @@ import xarray as xr
 from sbml_hybrid import __version__
 from sbml_hybrid.data import shards
 from sbml_hybrid.data import store as stores
+from sbml_hybrid.data.overview import failures_attribute
 from sbml_hybrid.data.units import units_attribute
 from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism.model import Model
@@ -98,10 +99,7 @@ def simulate(
     SolverError
         The one nominal trajectory could not be computed.
     """
-    model.require_simulable()
-    source = source_of(model, draws, times)
-    recorded = _recorded(model, quantities)
-    task = Task(run.prepared(model), tuple(s for s, _ in recorded.values()), run, _checked_dtype(dtype))
+    source, recorded, task = prepare(model, draws, times, run, quantities, dtype)
     template = _template(model, source, recorded, task)
     rows = _rows_a_shard(source, len(recorded))
     if store is None:
@@ -119,7 +117,18 @@ def simulate(
         reason = notes[0].failures[0][2] if notes else ""
         raise failure(model, Outcome(None, int(result["status"][0]), len(LADDER) - 1, reason))
     _say(model, result, notes)
-    return result
+    return result.assign_attrs(failures=failures_attribute([one for note in notes for one in note.failures]))
+
+
+def prepare(
+    model: Model, draws: Any, times: Any, run: Run, quantities: Iterable[str] | None, dtype: str
+) -> tuple[Source, dict[str, tuple[str, str]], Task]:
+    """Return what `simulate` was asked for, checked: its rows, what is recorded, and what every worker must know."""
+    model.require_simulable()
+    source = source_of(model, draws, times)
+    recorded = _recorded(model, quantities)
+    task = Task(run.prepared(model), tuple(s for s, _ in recorded.values()), run, _checked_dtype(dtype))
+    return source, recorded, task
 
 
 # -- what was asked --------------------------------------------------------------------------------

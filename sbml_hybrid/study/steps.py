@@ -24,11 +24,11 @@ from sbml_hybrid.data.store import open as open_dataset
 from sbml_hybrid.data.store import save
 from sbml_hybrid.reporting.figures import Examples
 from sbml_hybrid.reporting.report import Story, write_report
-from sbml_hybrid.reporting.words import duration
 from sbml_hybrid.study.estimate import REPORT, seconds_to_learn
 from sbml_hybrid.study.file import Benchmark, Split, read_study
 from sbml_hybrid.study.folder import Folder
 from sbml_hybrid.study.plan import Plan, make_plan
+from sbml_hybrid.wording import duration
 
 log = logging.getLogger("sbml_hybrid")
 
