@@ -41,6 +41,7 @@ _PLACES = {
     "load_forecaster": "forecasting.forecaster",
     "benchmark": "benchmarking.runner",
     "summary": "benchmarking.statistics",
+    "generate": "study",
     "run_study": "study",
 }
 _FAMILIES = {

@@ -104,7 +104,7 @@ def _measure(arguments: argparse.Namespace) -> None:
     from sbml_hybrid.data.store import open as open_dataset
     from sbml_hybrid.data.store import save
     from sbml_hybrid.measurement.assay import measure
-    from sbml_hybrid.study.plan import noise_from_text
+    from sbml_hybrid.study.recipe import noise_from_text
 
     if Path(arguments.output).exists():
         raise FileExistsError(f"{arguments.output} is there already. Choose another name with -o.")
@@ -143,6 +143,25 @@ def _benchmark(arguments: argparse.Namespace) -> None:
     _tell(outcome)
 
 
+def _generate(arguments: argparse.Namespace) -> None:
+    from sbml_hybrid.study import generate
+
+    made = generate(arguments.study, arguments.output)
+    print(f"\n{made.overview}\n\nWrote {made.data}")
+
+
+def _overview(arguments: argparse.Namespace) -> None:
+    from sbml_hybrid.data.overview import overview
+    from sbml_hybrid.data.store import open as open_dataset
+
+    data = open_dataset(arguments.data)
+    print(overview(data))
+    if arguments.output:
+        from sbml_hybrid.plots.generation import overview as picture
+
+        print(f"Wrote {picture(data).save(arguments.output)}")
+
+
 def _run(arguments: argparse.Namespace) -> None:
     from sbml_hybrid.study import run_study
 
@@ -179,6 +198,8 @@ def _parser() -> argparse.ArgumentParser:
         _diff_options,
         _simulate_options,
         _measure_options,
+        _generate_options,
+        _overview_options,
         _benchmark_options,
         _run_options,
     ):
@@ -305,6 +326,29 @@ def _benchmark_options(verbs) -> None:
     verb.add_argument("--mechanism", help="a wrong model beside it: how much of a hybrid's skill is left with that?")
     verb.add_argument("--seed", type=int, default=3, help="the same seed gives the same ranking (default 3)")
     _output(verb, "a folder for the scores, figures and the report")
+
+
+def _generate_options(verbs) -> None:
+    verb = _verb(
+        verbs,
+        "generate",
+        _generate,
+        "Make the data of a study file: simulate and measure, and nothing else. What is done is not done again.",
+        "The same command goes on where it stopped.",
+    )
+    verb.add_argument("study", help="a study file; it needs no [benchmark]")
+    verb.add_argument("-o", "--output", metavar="FOLDER", help="where to write (default: runs/<name of the study>)")
+
+
+def _overview_options(verbs) -> None:
+    verb = _verb(
+        verbs,
+        "overview",
+        _overview,
+        "Say what came of a simulation: how many trajectories are right, what failed and why, which values they span.",
+    )
+    verb.add_argument("data", help="simulated time courses, such as truth.zarr")
+    verb.add_argument("-o", "--output", metavar="PATH", help="a picture of it as well: overview.png, .svg or .pdf")
 
 
 def _run_options(verbs) -> None:

@@ -10,6 +10,7 @@ def counted(trajectories: int) -> str:
 
 def duration(seconds: float) -> str:
     """Return a time to wait as people say it: ``40 s``, ``25 min``, ``3.5 h``, ``2 days``."""
+    seconds = max(seconds, 0.1)
     for unit, length, most in (("s", 1.0, 90.0), ("min", 60.0, 5400.0), ("h", 3600.0, 172800.0)):
         if seconds < most:
             return f"{_digits(seconds / length)} {unit}"

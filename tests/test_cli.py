@@ -206,3 +206,15 @@ def test_a_killed_run_leaves_nothing_half_written_and_goes_on(place):
         assert subprocess.run([*command, folder], capture_output=True).returncode == 0
         assert (folder / "scores.parquet").read_bytes() == (place / "whole" / "scores.parquet").read_bytes()
         assert not list(folder.rglob(".*"))
+
+
+def test_data_is_generated_from_a_study_and_told_of(place, capsys):
+    (place / "small.toml").write_text(STUDY.replace("DRAWS", "12"))
+
+    assert say("generate small.toml -o out") == 0
+    told = capsys.readouterr().out
+    assert "12 ok, 0 failed" in told and "Wrote out/data.zarr" in told
+
+    assert say("overview out/truth.zarr -o told.png") == 0
+    assert "12 ok, 0 failed" in capsys.readouterr().out
+    assert (place / "told.png").stat().st_size > 1000

@@ -10,7 +10,7 @@ import sbml_hybrid as sh
 from sbml_hybrid.errors import DataError, SourceNotFound, StudyError, UnknownName
 from sbml_hybrid.study import folder as folders
 from sbml_hybrid.study import read_study, run_study
-from sbml_hybrid.study.plan import noise_from_text
+from sbml_hybrid.study.recipe import noise_from_text
 from sbml_hybrid.study.rivals import rival, rivals_from_names, rivals_from_tables
 
 MODEL = """
@@ -324,3 +324,25 @@ def test_rivals_are_named_as_people_write_them():
         rivals_from_names("residual")
     with pytest.raises(UnknownName, match="No forecaster 'gro'.*Did you mean 'GRU'"):
         rival("gro", {}, None, "here")
+
+
+def test_a_study_without_a_benchmark_makes_its_data(tmp_path, done):
+    alone = STUDY[: STUDY.index("[benchmark]")]
+    path = write(tmp_path / "alone", alone)
+
+    made = sh.generate(path, tmp_path / "out")
+
+    assert sh.open(made.data).equals(sh.open(done[1].folder / "data.zarr"))
+    assert made.overview.ok == 30 and (made.folder / "overview.png").is_file()
+    with pytest.raises(StudyError, match="has no .benchmark.*sbml-hybrid generate"):
+        run_study(path, tmp_path / "out")
+
+
+def test_generated_data_is_what_the_benchmark_goes_on_with(tmp_path):
+    path = write(tmp_path / "both")
+    sh.generate(path, tmp_path / "out")
+    before = files(tmp_path / "out" / "data.zarr")
+
+    run_study(path, tmp_path / "out")
+
+    assert files(tmp_path / "out" / "data.zarr") == before

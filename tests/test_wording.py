@@ -4,8 +4,8 @@ from sbml_hybrid.wording import counted, duration, size
 
 
 def test_times_are_said_as_people_say_them():
-    assert [duration(s) for s in (0.3, 40, 95, 1500, 9000, 200_000)] == [
-        "0.3 s", "40 s", "1.6 min", "25 min", "2.5 h", "2.3 days",
+    assert [duration(s) for s in (0.02, 0.3, 40, 95, 1500, 9000, 200_000)] == [
+        "0.1 s", "0.3 s", "40 s", "1.6 min", "25 min", "2.5 h", "2.3 days",
     ]  # fmt: skip
 
 

@@ -79,6 +79,16 @@ def write_rows(path: str | os.PathLike, start: int, values: Mapping[str, np.ndar
         raise _unwritable(path, error) from error
 
 
+def finish(path: str | os.PathLike, attrs: Mapping[str, str]) -> None:
+    """Write what is known only at the end of a run into the store's attributes."""
+    import zarr
+
+    try:
+        zarr.open_group(Path(path).expanduser(), mode="r+").attrs.update(attrs)
+    except OSError as error:
+        raise _unwritable(Path(path), error) from error
+
+
 def _require_same(template: xr.Dataset, path: Path) -> None:
     import zarr
 

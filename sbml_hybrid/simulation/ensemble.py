@@ -107,17 +107,24 @@ def simulate(
         arrays = {name: np.concatenate([part[name] for _, part in done]) for name in ("truth", "status", "rung")}
         result = template.assign({name: template[name].copy(data=values) for name, values in arrays.items()})
         notes = [note for note, _ in done]
+        result = result.assign_attrs(_outcome(notes))
     else:
         task = replace(task, store=os.fspath(store))
         pending = shards.prepare(template, store, rows)
         starts = [start for start in range(0, len(source), rows) if pending[start : start + rows].any()]
         notes = [note for note, _ in _shards(task, source, starts, rows, jobs)]
+        if notes:
+            shards.finish(store, _outcome(notes))
         result = stores.open(store)
     if draws is None and int(result["status"][0]) != OK:
         reason = notes[0].failures[0][2] if notes else ""
         raise failure(model, Outcome(None, int(result["status"][0]), len(LADDER) - 1, reason))
     _say(model, result, notes)
-    return result.assign_attrs(failures=failures_attribute([one for note in notes for one in note.failures]))
+    return result
+
+
+def _outcome(notes: Sequence[Note]) -> dict[str, str]:
+    return {"failures": failures_attribute([one for note in notes for one in note.failures])}
 
 
 def prepare(

@@ -135,11 +135,11 @@ class Study:
     simulate: Simulation
     measure: Measurement
     split: Split
-    benchmark: Benchmark
+    benchmark: Benchmark | None
 
 
 _TOP = {"name": _text, "title": _text, "model": _text, "mechanism": _text, "jobs": _whole(1)}
-_SECTIONS = {"simulate": Simulation, "measure": Measurement, "split": Split, "benchmark": Benchmark}
+_SECTIONS = {"simulate": Simulation, "measure": Measurement, "split": Split}
 
 
 def read_study(path: str | Path) -> Study:
@@ -168,11 +168,14 @@ def read_study(path: str | Path) -> Study:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise StudyError(f"{path} is not valid TOML: {error}.") from error
     reader = _Reader(path, text)
-    reader.check_names(content, [*_TOP, *_SECTIONS], "")
+    reader.check_names(content, [*_TOP, *_SECTIONS, "benchmark"], "")
     top = {key: reader.value(read, content[key], "", key) for key, read in _TOP.items() if key in content}
     if "model" not in top:
         raise StudyError(f'{path} names no model. Add a line such as: model = "../models/repressilator.ant".')
     sections = {name: reader.section(kind, content.get(name, {}), name) for name, kind in _SECTIONS.items()}
+    sections["benchmark"] = (
+        reader.section(Benchmark, content["benchmark"], "benchmark") if "benchmark" in content else None
+    )
     _check_times(sections["simulate"], reader)
     name = top.get("name", path.stem)
     if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import logging
 import shutil
 import sys
@@ -16,18 +15,22 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from sbml_hybrid import plots
 from sbml_hybrid.benchmarking.fingerprints import environment, fingerprint
 from sbml_hybrid.benchmarking.runner import benchmark
 from sbml_hybrid.benchmarking.statistics import summary
 from sbml_hybrid.data.dataset import split, succeeded
+from sbml_hybrid.data.overview import Overview, overview
 from sbml_hybrid.data.store import open as open_dataset
 from sbml_hybrid.data.store import save
 from sbml_hybrid.reporting.figures import Examples
 from sbml_hybrid.reporting.report import Story, write_report
 from sbml_hybrid.study.estimate import REPORT, seconds_to_learn
-from sbml_hybrid.study.file import Benchmark, Split, read_study
+from sbml_hybrid.study.file import Benchmark, Split, Study, read_study
 from sbml_hybrid.study.folder import Folder
+from sbml_hybrid.study.method import how, settings_of, versions
 from sbml_hybrid.study.plan import Plan, make_plan
+from sbml_hybrid.study.recipe import Recipe, make_recipe
 from sbml_hybrid.wording import duration
 
 log = logging.getLogger("sbml_hybrid")
@@ -44,6 +47,15 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Generated:
+    """The data that a study made: where it lies, and what came of its simulations."""
+
+    folder: Path
+    data: Path
+    overview: Overview
+
+
+@dataclass(frozen=True)
 class Contest:
     """A benchmark to be run and told: a dataset, who takes part, and what the report says about it."""
 
@@ -56,6 +68,39 @@ class Contest:
     mechanism: Any
     source: str
     made: Mapping[str, str]
+
+
+def generate(path: str | Path, folder: str | Path | None = None) -> Generated:
+    """Make the data of a study file, and nothing else: simulate, measure; the same call goes on where one stopped.
+
+    Parameters
+    ----------
+    path
+        The study file (TOML); it needs no ``[benchmark]``.
+    folder
+        Where the results go; ``runs/<name of the study>`` under the current folder by default.
+
+    Returns
+    -------
+    Generated
+        Its `data` is the measured dataset (``data.zarr``), beside ``truth.zarr``, a picture and a log.
+
+    Raises
+    ------
+    StudyError
+        If the study asks for something that cannot be done, or the folder holds something else.
+    """
+    study = read_study(path)
+    recipe = make_recipe(study)
+    kept = _claimed(study, folder)
+    with _logged(kept.path / "log.txt"):
+        kept.write("study.toml", study.text.encode())
+        log.info("%s: %s", study.name, recipe.cost)
+        data = _made(kept, recipe)
+        told = overview(data)
+        picture = kept.path / "overview.png"
+        plots.overview(data).save(picture)
+    return Generated(kept.path, kept.path / "data.zarr", told)
 
 
 def run_study(path: str | Path, folder: str | Path | None = None) -> Outcome:
@@ -80,24 +125,21 @@ def run_study(path: str | Path, folder: str | Path | None = None) -> Outcome:
     """
     study = read_study(path)
     plan = make_plan(study)
-    place = Path("runs") / study.name if folder is None else Path(folder)
-    kept = Folder.claim(place, study.name, study.path, fingerprint(study.text))
+    kept = _claimed(study, folder)
     with _logged(kept.path / "log.txt"):
         kept.write("study.toml", study.text.encode())
-        made_by = (plan.model.hash, study.simulate, environment())
-        truth_mark, data_mark = fingerprint("truth", *made_by), fingerprint("data", *made_by, study.measure)
-        _announce(kept, plan, truth_mark, data_mark)
-        data = _data(kept, plan, _truth(kept, plan, truth_mark), data_mark)
+        _announce(kept, plan)
+        data = _made(kept, plan.recipe)
         contest = Contest(
             study.title,
             data,
             plan.rivals,
             study.split,
             study.benchmark,
-            plan.model,
+            plan.recipe.model,
             plan.mechanism,
             study.text,
-            _how(plan, data),
+            how(plan, data),
         )
         return _contest(kept, contest)
 
@@ -132,14 +174,30 @@ def run_benchmark(
     with _logged(kept.path / "log.txt"):
         made = {
             "Dataset": f"{path.name}, fingerprint {fingerprint(data)}",
-            **_settings_of(settings, held_out),
-            **_versions(),
+            **settings_of(settings, held_out),
+            **versions(),
         }
         title = f"Who forecasts {path.stem} best?"
         return _contest(kept, Contest(title, data, rivals, held_out, settings, model, mechanism, "", made))
 
 
-def _truth(kept: Folder, plan: Plan, mark: str) -> xr.Dataset:
+def _claimed(study: Study, folder: str | Path | None) -> Folder:
+    place = Path("runs") / study.name if folder is None else Path(folder)
+    return Folder.claim(place, study.name, study.path, fingerprint(study.text))
+
+
+def _marks(recipe: Recipe) -> tuple[str, str]:
+    """The fingerprints of what the truth and the data are made by."""
+    made_by = (recipe.model.hash, recipe.study.simulate, environment())
+    return fingerprint("truth", *made_by), fingerprint("data", *made_by, recipe.study.measure)
+
+
+def _made(kept: Folder, recipe: Recipe) -> xr.Dataset:
+    truth_mark, data_mark = _marks(recipe)
+    return _data(kept, recipe, _truth(kept, recipe, truth_mark), data_mark)
+
+
+def _truth(kept: Folder, recipe: Recipe, mark: str) -> xr.Dataset:
     place = kept.path / "truth.zarr"
     if kept.done("truth", mark) and place.is_dir():
         log.info("truth: kept from before")
@@ -147,19 +205,19 @@ def _truth(kept: Folder, plan: Plan, mark: str) -> xr.Dataset:
     if not kept.done("truth begun", mark):
         shutil.rmtree(place, ignore_errors=True)
         kept.finish("truth begun", mark)
-    truth = plan.simulate(place)
+    truth = recipe.simulate(place)
     kept.finish("truth", mark)
     failed = truth.sizes["trajectory"] - succeeded(truth).sizes["trajectory"]
     log.info("truth: %d trajectories%s", truth.sizes["trajectory"], f", {failed} failed" if failed else "")
     return truth
 
 
-def _data(kept: Folder, plan: Plan, truth: xr.Dataset, mark: str) -> xr.Dataset:
+def _data(kept: Folder, recipe: Recipe, truth: xr.Dataset, mark: str) -> xr.Dataset:
     place = kept.path / "data.zarr"
     if kept.done("data", mark) and place.is_dir():
         log.info("data: kept from before")
     else:
-        save(plan.measure(truth), place, overwrite=True)
+        save(recipe.measure(truth), place, overwrite=True)
         kept.finish("data", mark)
         log.info("data: measured")
     # Read back, so that a run that goes on computes with the very bytes that the first one did.
@@ -217,60 +275,26 @@ def _write_tables(kept: Folder, scores: pd.DataFrame) -> None:
     kept.write("costs.csv", costs.to_csv().encode())
 
 
-def _announce(kept: Folder, plan: Plan, truth_mark: str, data_mark: str) -> None:
-    study, asked = plan.study, plan.study.benchmark
-    seconds = REPORT if kept.done("truth", truth_mark) else REPORT + plan.seconds_to_simulate / study.jobs
+def _announce(kept: Folder, plan: Plan) -> None:
+    study, asked, recipe = plan.study, plan.study.benchmark, plan.recipe
+    truth_mark, data_mark = _marks(recipe)
+    seconds = REPORT if kept.done("truth", truth_mark) else REPORT + recipe.cost.seconds
     cells, ready = plan.cells, kept.done("data", data_mark)
     left = [cell for cell in cells if not (ready and (kept.path / "cells" / cell.file).is_file())]
-    n_train = round(len(plan.draws) * (1 - study.split.test))
-    seconds += seconds_to_learn([cell.forecaster for cell in left], n_train, plan.points, asked.lookback, asked.horizon)
+    n_train = round(len(recipe.draws) * (1 - study.split.test))
+    forecasters = [cell.forecaster for cell in left]
+    seconds += seconds_to_learn(forecasters, n_train, recipe.points, asked.lookback, asked.horizon)
     said = f"{len(cells) - len(left)} of them are done already. " if len(left) < len(cells) else ""
     log.info(
         "%s: %d draws of %s, %d time points, %d forecasters to rank. %sThis takes about %s.",
         study.name,
-        len(plan.draws),
-        plan.model.source,
-        plan.points,
+        len(recipe.draws),
+        recipe.model.source,
+        recipe.points,
         len(cells),
         said,
         duration(seconds),
     )
-
-
-def _how(plan: Plan, data: xr.Dataset) -> dict[str, str]:
-    study, model = plan.study, plan.model
-    asked, observed = study.simulate, json.loads(data.attrs["observables"])
-    tolerances = json.loads(data.attrs["tolerances"])
-    formulas = [name if name == formula else f"{name} = {formula}" for name, formula in observed.items()]
-    made = {"Model": f"{model.source}, content hash {model.hash}"}
-    if plan.mechanism is not None:
-        made["Wrong mechanism"] = f"{plan.mechanism.source}, content hash {plan.mechanism.hash}"
-    made |= {
-        "Draws": f"{asked.draws}, {asked.design} design, seed {asked.seed}: {len(plan.draws.columns)} quantities vary, "
-        f"log-uniformly within {asked.fold:g}-fold of the model's values unless the study says otherwise",
-        "Held fixed": "; ".join(f"{name}: {reason}" for name, reason in plan.left_out.items()),
-        "Times": f"{len(plan.times)} points, {plan.times[0]:g} to {plan.times[-1]:g} {model.time_unit}".rstrip(),
-        "Solver": f"CVODE through libroadrunner, tolerances {tolerances['relative']:g} relative and "
-        f"{tolerances['absolute']:g} absolute, scaled to each state",
-        "Measured": f"{'; '.join(formulas)}; noise {study.measure.noise}, {study.measure.keep:.0%} of the points kept, "
-        f"seed {study.measure.seed}",
-        **_settings_of(study.benchmark, study.split),
-        "Dataset": f"data.zarr, fingerprint {fingerprint(data)}",
-    }
-    return made | _versions()
-
-
-def _settings_of(asked: Benchmark, held_out: Split) -> dict[str, str]:
-    known = f", known: {', '.join(asked.known)}" if asked.known else ""
-    return {
-        "Held out": f"{held_out.test:.0%} of the draws, whole, seed {held_out.seed}",
-        "Benchmark": f"{asked.lookback} points seen, {asked.horizon} forecast, from every {asked.horizon}-th point on, "
-        f"seed {asked.seed}{known}",
-    }
-
-
-def _versions() -> dict[str, str]:
-    return {"Versions": ", ".join(f"{name} {version}" for name, version in environment().items())}
 
 
 @contextlib.contextmanager
