@@ -20,6 +20,7 @@ _PLACES = {
     "simulate": "simulation.ensemble",
     "estimate": "simulation.estimate",
     "overview": "data.overview",
+    "coverage": "data.coverage",
     "to_roadrunner": "simulation.solver",
     "measure": "measurement.assay",
     "check": "data.dataset",

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from sbml_hybrid.data.dataset import check_layout, succeeded, time_dimension
-from sbml_hybrid.data.units import differ, time_unit, units_of
+from sbml_hybrid.data.coverage import coverage, quantiles, require_comparable
+from sbml_hybrid.data.dataset import check_layout, succeeded
+from sbml_hybrid.data.units import time_unit, units_of
 from sbml_hybrid.errors import DataError, unknown_name
 from sbml_hybrid.plots import style
 
@@ -82,12 +83,15 @@ def band(
 ) -> style.Panels:
     """Draw what the simulated draws span, and the measurements over it.
 
-    It shows whether the data lies within what the model can do.
+    The prior predictive picture: does the data lie within what the model can do? The share written above each panel is
+    that of `sbml_hybrid.coverage`.
 
     Parameters
     ----------
     truth
-        A dataset with the `readout` of many draws, or with `truth` and species named as the observables.
+        A dataset with the `readout` of many draws, or with `truth` and species named as the observables. Where it has
+        `measured` as well, dashed lines show what 90 % of the simulated measurements span, noise included, and the
+        share counts against these.
     measurements
         A dataset with `measured`, at times of its own.
     observables
@@ -103,26 +107,26 @@ def band(
     check_layout(truth)
     check_layout(measurements)
     names = _observables(measurements, observables)
-    if time_dimension(truth) == "sample":
-        raise DataError("A band needs simulations that share their times. Simulate with one list of times.")
-    _require_same_units(truth, measurements, names)
+    require_comparable(truth, measurements, names)
+    covered = coverage(truth, measurements, names)
     made = style.grid(len(names), axes)
     colour = style.COLOURS[0]
     for one, name in zip(made, names, strict=True):
-        values = _readout(truth, name)
-        if values is None:
-            there = [str(n) for key in ("observable", "species") if key in truth.coords for n in truth[key].values]
-            raise unknown_name("observable", name, there, "the simulations")
-        known = values[~np.isnan(values).all(axis=1)]
-        low, quarter, middle, upper, high = np.nanquantile(known, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
-        times = truth["time"].values
+        times, (low, quarter, middle, upper, high), _ = quantiles(truth, name, noisy=False)
         one.fill_between(times, low, high, color=colour, alpha=0.18, linewidth=0)
         one.fill_between(times, quarter, upper, color=colour, alpha=0.3, linewidth=0)
         one.plot(times, middle, color=colour, linewidth=1.6)
+        if covered.loc[name, "compared_with"] == "measured":
+            at, levels, _ = quantiles(truth, name, noisy=True)
+            one.plot(at, levels[[0, -1]].T, color=colour, linewidth=0.9, linestyle=(0, (4, 2)))
         size = 3.5 if measurements["measured"].sel(observable=name).count() < 300 else 2.0
         for row in range(measurements.sizes["trajectory"]):
             _draw_measured(one, measurements, row, name, color=style.INK, markersize=size, alpha=0.65)
         _label_axes(one, measurements, name)
+        if covered.loc[name, "points"]:
+            share = f"{covered.loc[name, 'within_90']:.0%} of the points within 90 % of the draws".replace("%", " %", 1)
+            one.set_title(share, fontsize=style.FONT - 1, color=style.INK, loc="left")
+    noisy = (covered["compared_with"] == "measured").any()
     dot = {
         "color": style.INK,
         "marker": "o",
@@ -137,6 +141,7 @@ def band(
             ("simulated: median", {"color": colour, "linewidth": 1.6}, True),
             ("half of the draws", {"color": colour, "linewidth": 7, "alpha": 0.48}, True),
             ("90 %", {"color": colour, "linewidth": 7, "alpha": 0.18}, True),
+            ("90 % with noise", {"color": colour, "linewidth": 0.9, "linestyle": (0, (4, 2))}, bool(noisy)),
             ("measured", dot, True),
             _limit(measurements),
         ],
@@ -212,17 +217,6 @@ def forecasts(
         ],
     )
     return made
-
-
-def _require_same_units(truth: xr.Dataset, measurements: xr.Dataset, names: list[str]) -> None:
-    pairs = {"time": (time_unit(truth), time_unit(measurements))}
-    pairs |= {name: (_unit(truth, name), _unit(measurements, name)) for name in names}
-    for name, (simulated, measured) in pairs.items():
-        if differ(simulated, measured):
-            raise DataError(
-                f"{name} is in {simulated} in the simulations, and in {measured} in the measurements. "
-                "Try sh.convert on one."
-            )
 
 
 def _draw_forecasts(one: Axes, named: Mapping, data: xr.Dataset, row: int, name: str, colours: dict) -> None:
