@@ -17,6 +17,7 @@ _PLACES = {
     "diff": "mechanism.difference",
     "around": "simulation.priors",
     "sample": "simulation.designs",
+    "Design": "simulation.designs",
     "simulate": "simulation.ensemble",
     "estimate": "simulation.estimate",
     "overview": "data.overview",

@@ -13,14 +13,14 @@ import pandas as pd
 
 from sbml_hybrid.calibration.likelihood import posterior_weights, under_each
 from sbml_hybrid.data.windows import Windows
-from sbml_hybrid.errors import DataError, UnknownName
+from sbml_hybrid.errors import DataError, SourceNotFound, UnknownName
 from sbml_hybrid.measurement.assay import readout
 from sbml_hybrid.measurement.noise import Lognormal, Noise, noise_from_dict
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.mechanism.quantities import check_names
 from sbml_hybrid.simulation.designs import sample
 from sbml_hybrid.simulation.ensemble import simulate
-from sbml_hybrid.simulation.priors import Prior, prior_from_dict
+from sbml_hybrid.simulation.priors import Prior, names_of, prior_from_dict
 
 log = logging.getLogger("sbml_hybrid")
 
@@ -284,7 +284,7 @@ def priors_for(model: Model, estimate: str | Mapping[str, Prior], attrs: Mapping
         If a quantity that was asked for is not in the model.
     """
     if isinstance(estimate, Mapping):
-        check_names(model, estimate)
+        check_names(model, [name for label, prior in estimate.items() for name in names_of(label, prior)])
         return dict(estimate)
     said = json.loads(attrs.get("design", "{}")).get("priors", {})
     if not said:
@@ -295,9 +295,10 @@ def priors_for(model: Model, estimate: str | Mapping[str, Prior], attrs: Mapping
     kept, lacking = {}, []
     for name, prior in said.items():
         try:
-            check_names(model, [name])
-            kept[name] = prior_from_dict(prior)
-        except (UnknownName, ValueError):
+            law = prior_from_dict(prior)
+            check_names(model, names_of(name, law))
+            kept[name] = law
+        except (UnknownName, SourceNotFound, ValueError):
             lacking.append(name)
     if not kept:
         raise DataError(f"{model.source} has none of the quantities that the training data varied: {', '.join(said)}.")

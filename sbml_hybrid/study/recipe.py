@@ -18,7 +18,7 @@ from sbml_hybrid.mechanism.reader import load
 from sbml_hybrid.simulation.designs import sample
 from sbml_hybrid.simulation.ensemble import simulate
 from sbml_hybrid.simulation.estimate import Estimate, estimate
-from sbml_hybrid.simulation.priors import around, prior_from_dict
+from sbml_hybrid.simulation.priors import around, of, prior_from_dict
 from sbml_hybrid.study.file import Study
 
 _TRIAL = 6  # draws that are simulated and measured to see that the rest will work
@@ -65,15 +65,16 @@ def make_recipe(study: Study) -> Recipe:
     """
     model, asked = load(study.model), study.simulate
     times = np.linspace(0.0, asked.end, asked.points) if asked.times is None else np.array(asked.times)
-    priors = around(model, asked.fold, asked.of, asked.initial)
-    own = {name: prior_from_dict(said) for name, said in asked.priors.items()}
-    draws = sample({**priors, **own}, asked.draws, seed=asked.seed, design=asked.design)
+    rates = around(model, asked.fold, asked.of, asked.initial)
+    own = {name: prior_from_dict(said, study.path.parent) for name, said in asked.priors.items()}
+    priors = of(model, {**rates, **own})
+    draws = sample(priors, asked.draws, seed=asked.seed, design=asked.design)
     if not len(draws.columns):
         raise StudyError(f"Nothing varies in {model.source}, so all experiments would be one. Name quantities with of.")
     noise = noise_from_text(study.measure.noise)
     cost = estimate(model, draws, times=times, jobs=study.jobs)
     trial = simulate(model, draws.iloc[:_TRIAL], times=times)
-    left_out = {name: reason for name, reason in priors.left_out.items() if name not in own}
+    left_out = {k: why for k, why in {**rates.left_out, **priors.left_out}.items() if k not in draws.columns}
     recipe = Recipe(study, model, times, draws, left_out, noise, cost, trial)
     recipe.measure(trial)
     return recipe
