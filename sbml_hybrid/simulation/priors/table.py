@@ -128,7 +128,7 @@ def _read(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise SourceNotFound(f"There is no table at {path}. Give the path of a CSV or Parquet file, or a DataFrame.")
     readers = {
-        ".csv": lambda: pd.read_csv(path, float_precision="round_trip"),
+        ".csv": lambda: pd.read_csv(path, dtype=str),  # Python reads every digit; pandas 2 may not
         ".parquet": lambda: pd.read_parquet(path),
     }
     if path.suffix.lower() not in readers:
@@ -142,14 +142,25 @@ def _read(path: Path) -> pd.DataFrame:
 def _numbers(frame: pd.DataFrame, name: str, where: str) -> Array:
     import pandas as pd
 
-    values = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
+    column = frame[name]
+    if pd.api.types.is_numeric_dtype(column):
+        values = column.to_numpy(float, na_value=np.nan)
+    else:
+        values = np.array([_number(value) for value in column], float)
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         raise DataError(
-            f"Row {frame.index[bad[0]]} of {where} has {frame[name].iloc[bad[0]]} for {name!r}; {len(bad)} of its "
+            f"Row {frame.index[bad[0]]} of {where} has {column.iloc[bad[0]]} for {name!r}; {len(bad)} of its "
             f"{len(values)} values are no finite numbers. Try: table.dropna()."
         )
     return values
+
+
+def _number(value: object) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return np.nan
 
 
 def _weights(weights: Array, name: str, where: str) -> Array:
