@@ -268,7 +268,7 @@ def _simulate_options(verbs) -> None:
     )
     verb.add_argument("--initial", action="store_true", help="vary initial amounts as well")
     verb.add_argument(
-        "--design", default="random", help="how draws are spread: random (default), latin-hypercube or sobol"
+        "--design", default="random", help="how draws are spread: random (default), latin-hypercube, sobol or grid"
     )
     verb.add_argument("--seed", type=int, default=0, help="the same seed gives the same draws (default 0)")
     verb.add_argument("--jobs", type=int, default=1, help="how many processor cores to use; -1 is all (default 1)")

@@ -10,7 +10,7 @@ import sbml_hybrid as sh
 from sbml_hybrid.errors import DataError, SourceNotFound, StudyError, UnknownName
 from sbml_hybrid.study import folder as folders
 from sbml_hybrid.study import read_study, run_study
-from sbml_hybrid.study.recipe import noise_from_text
+from sbml_hybrid.study.recipe import make_recipe, noise_from_text
 from sbml_hybrid.study.rivals import rival, rivals_from_names, rivals_from_tables
 
 MODEL = """
@@ -336,6 +336,27 @@ def test_a_study_without_a_benchmark_makes_its_data(tmp_path, done):
     assert made.overview.ok == 30 and (made.folder / "overview.png").is_file()
     with pytest.raises(StudyError, match="has no .benchmark.*sbml-hybrid generate"):
         run_study(path, tmp_path / "out")
+
+
+def test_a_study_says_laws_by_pattern_relative_tied_and_from_a_file(tmp_path):
+    said = """end = 20
+priors."k?" = { kind = "Relative", prior = { kind = "Normal", mean = 1, sd = 0.5 } }
+priors.start = { kind = "Table", source = "start.csv", columns = ["init(S)"] }
+priors.tied.kind = "Joint"
+priors.tied.laws."init(P)" = { kind = "Beta", a = 2, b = 2 }
+priors.tied.formulas = { "init(Q)" = "1 - init(P)" }
+design = "sobol"
+"""
+    path = write(tmp_path, STUDY.replace("end = 20\n", said))
+    (tmp_path / "start.csv").write_text("init(S),chain\n8,0\n9,0\n12,1\n")
+
+    draws = make_recipe(read_study(path)).draws
+
+    assert list(draws.columns) == ["k1", "k2", "init(S)", "init(P)", "init(Q)"]
+    assert set(draws["init(S)"]) == {8, 9, 12}
+    assert (draws["init(Q)"] == 1 - draws["init(P)"]).all()
+    assert (draws > 0).all().all()
+    assert draws.attrs["design"]["priors"]["k1"]["prior"] == {"kind": "Normal", "mean": 0.3, "sd": 0.15}
 
 
 def test_generated_data_is_what_the_benchmark_goes_on_with(tmp_path):

@@ -132,15 +132,16 @@ class Design:
         return said | ({"levels": dict(self._levels)} if self.design == "grid" else {})
 
     def rows(self, start: int, stop: int) -> pd.DataFrame:
-        """Return the draws `start` to `stop` - 1: a column per quantity, with their numbers as labels.
+        """Return the draws `start` to `stop` - 1, or to the last: a column per quantity, with their numbers as labels.
 
         Raises
         ------
         IndexError
             The design has no such rows.
         """
-        if not 0 <= start <= stop <= len(self):
+        if not 0 <= start <= min(stop, len(self)):
             raise IndexError(f"Rows {start} to {stop} of a design with {len(self)}.")
+        stop = min(stop, len(self))
         u = self._probabilities(start, stop)
         values = np.empty((len(self.columns), stop - start))
         at = row = 0

@@ -1,6 +1,7 @@
 """Residual is the mechanism before training, is told no secret, and asks no solver when it forecasts."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -152,6 +153,18 @@ def test_a_wrong_mechanism_varies_what_it_has(train, sizes, history):
 
     assert sorted(priors) == ["k1", "k2"]
     assert np.isfinite(fitted.predict(history)["forecast"]).all()
+
+
+def test_quantities_that_were_drawn_together_are_drawn_together_again(model):
+    tied = sh.priors.Joint({"k1": sh.priors.LogUniform(0.5, 1)}, formulas={"k2": "k1 / 10"})
+    other = sh.priors.Joint({"k1": sh.priors.LogUniform(0.5, 1), "q": sh.priors.Fixed(1)})
+    said = {"tied": sh.priors.to_dict(tied), "other": sh.priors.to_dict(other)}
+
+    priors = priors_for(model, "prior", {"design": json.dumps({"priors": said})})
+    draws = draws_for(priors, np.empty((5, 0)), [], 8, seed=0)
+
+    assert priors == {"tied": tied} == priors_for(model, {"tied": tied}, {})
+    np.testing.assert_array_equal(draws["k2"], draws["k1"] / 10)
 
 
 def test_a_mechanism_without_the_observable_is_refused_by_its_name(train, sizes):

@@ -177,7 +177,7 @@ def test_an_equilibrium_constant_holds_in_every_row(ratio, seed):
 
     draws = sh.sample({"step": tied}, 20, seed=seed)
 
-    np.testing.assert_array_equal(draws["kr"], draws["kf"] / ratio)
+    np.testing.assert_allclose(draws["kr"], draws["kf"] / ratio, rtol=1e-15)  # libSBML rounds some numbers twice
 
 
 def test_a_closed_cycle_keeps_wegscheider_s_condition():

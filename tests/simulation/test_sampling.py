@@ -154,7 +154,7 @@ def test_the_pieces_of_a_design_are_the_sample(design):
     n = 6**3 if design == "grid" else 200
 
     made = sh.Design(priors, n, seed=9, design=design)
-    pieces = pd.concat([made.rows(start, min(start + 17, n)) for start in range(0, n, 17)])
+    pieces = pd.concat([made.rows(start, start + 17) for start in range(0, n, 17)])
 
     whole = sh.sample(priors, n, seed=9, design=design)
     assert len(made) == n
@@ -168,6 +168,22 @@ def test_a_row_of_a_huge_random_design_costs_no_more_than_itself():
 
     pd.testing.assert_frame_equal(made.rows(10, 12), sh.sample(LAWS, 12, seed=2).iloc[10:], check_exact=True)
     assert list(made.rows(2**32 - 1, 2**32).index) == [2**32 - 1]
+
+
+def test_a_design_simulates_as_its_sample():
+    model = sh.load("A -> B; k1*A; B -> A; k2*B; A = 10; B = 0; k1 = 0.3; k2 = 2")
+    priors = {
+        "k1": LAWS["Gamma"],
+        "total": sh.priors.Table(pd.DataFrame({"init(A)": [1.0, 9.0], "init(B)": [9.0, 1.0]})),
+    }
+
+    made, table = (
+        sh.simulate(model, draws, times=[0, 1, 2])
+        for draws in (sh.Design(priors, 150, seed=3), sh.sample(priors, 150, seed=3))
+    )
+
+    assert made.identical(table)
+    assert (made["truth"].sum("species").round(6) == 10).all()
 
 
 def test_draws_of_a_given_seed_never_change():
@@ -275,5 +291,7 @@ def test_unknown_names_are_refused_with_the_closest():
 
 
 def test_rows_that_are_not_in_the_design_are_an_index_error():
-    with pytest.raises(IndexError, match="Rows 2 to 6 of a design with 5"):
-        sh.Design(LAWS, 5, seed=0).rows(2, 6)
+    with pytest.raises(IndexError, match="Rows 6 to 8 of a design with 5"):
+        sh.Design(LAWS, 5, seed=0).rows(6, 8)
+    with pytest.raises(IndexError, match="Rows -2 to 3 of a design with 5"):
+        sh.Design(LAWS, 5, seed=0).rows(-2, 3)
