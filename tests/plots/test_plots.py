@@ -528,3 +528,41 @@ def test_many_observables_stand_in_rows_of_three_and_twelve_at_most():
     assert [one.get_ylabel() for one in axes] == names[:12]
     assert axes[0].get_gridspec().ncols == 3
     assert len(plots.trajectories(data, names[:5]).figure.axes) == 5
+
+
+# -- tables of draws -------------------------------------------------------------------------------
+
+
+def table_of_draws(n=300):
+    rng = np.random.default_rng(0)
+    k = rng.lognormal(0, 2, n)
+    return pd.DataFrame({"k": k, "half": k / 2, "shift": rng.normal(-3, 1, n), "fixed": 1.0})
+
+
+def test_a_table_of_draws_shows_every_pair_and_says_how_they_move_together():
+    table = table_of_draws()
+
+    made = plots.draws(table)
+
+    assert made.shape == (3, 3)
+    x, y = made[2, 0].lines[0].get_data()
+    np.testing.assert_array_equal(x, table["k"])
+    np.testing.assert_array_equal(y, table["shift"])
+    assert [one.get_xscale() for one in made[2]] == ["log", "log", "linear"]
+    assert made[0, 1].texts[0].get_text() == "rank correlation\n1.00"
+    assert abs(float(made[0, 2].texts[0].get_text())) < 0.3
+    assert [one.get_xlabel() for one in made[2]] == ["k", "half", "shift"]
+    for i, name in enumerate(["k", "half", "shift"]):
+        assert sum(patch.get_height() for patch in made[i, i].patches) == table[name].count()
+
+
+def test_draws_can_be_chosen_and_what_is_fixed_or_missing_is_refused():
+    table = table_of_draws()
+
+    assert plots.draws(table, "shift").shape == (1, 1)
+    with pytest.raises(UnknownName, match="No quantity 'shft' in the table of draws. Did you mean 'shift'"):
+        plots.draws(table, ["shft"])
+    with pytest.raises(DataError, match="'fixed' is 1 in all 300 draws"):
+        plots.draws(table, ["fixed"])
+    with pytest.raises(DataError, match="Nothing varies in a table of 300 draws and 1 quantities"):
+        plots.draws(table[["fixed"]])
