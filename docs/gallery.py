@@ -37,4 +37,15 @@ def draw(folder: Path) -> None:
         )
     wolf = sh.load(ROOT / "models" / "wolf_heinrich_2000.ant")
     sh.plots.network(wolf, currency=("ATP", "NAD")).save(folder / "currency.png")
+    sh.plots.draws(_tied_draws()).save(folder / "draws.png")
     (folder / "gallery.md").write_text("\n".join(page))
+
+
+def _tied_draws():
+    """Return the draws of priors.md."""
+    binding = sh.priors.Joint(
+        {"kf": sh.priors.LogNormal(0.5, fold=2), "kcat": sh.priors.LogNormal(1, fold=2)},
+        correlation=[[1, 0.8], [0.8, 1]],
+        formulas={"kr": "kf / 2.5"},
+    )
+    return sh.sample({"binding": binding, "init([S])": sh.priors.Gamma(4, 2.5)}, 2000, seed=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from sbml_hybrid.plots import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 _MOST = 6  # quantities when nobody says which
 _DOTS = 1000  # more hide each other
@@ -60,11 +61,11 @@ def draws(
                 rank = np.corrcoef(table[across].rank(), table[below].rank())[0, 1]
                 _write_correlation(one, rank, "rank correlation\n" if (row, column) == (0, 1) else "")
                 continue
-            _scale(one.xaxis, one.set_xscale, logarithmic[across])
+            _scale(one.xaxis, one.set_xscale, values[across], logarithmic[across])
             if column == row:
                 _draw_histogram(one, values[across], logarithmic[across])
             else:
-                _scale(one.yaxis, one.set_yscale, logarithmic[below])
+                _scale(one.yaxis, one.set_yscale, values[below], logarithmic[below])
                 dots = slice(None, None, -(-len(table) // _DOTS))
                 look = {"marker": "o", "markersize": 2.4, "markeredgewidth": 0, "linestyle": "none", "alpha": 0.5}
                 one.plot(values[across][dots], values[below][dots], color=style.COLOURS[0], **look)
@@ -99,13 +100,17 @@ def _write_correlation(axes: Axes, rank: float, what: str) -> None:
     axes.text(0.5, 0.5, said, ha="center", va="center", color=style.INK, fontsize=style.FONT, transform=axes.transAxes)
 
 
-def _scale(axis: object, set_scale: object, logarithmic: bool) -> None:
-    from matplotlib.ticker import MaxNLocator
+def _scale(axis: Axis, set_scale: Callable[[str], None], values: np.ndarray, logarithmic: bool) -> None:
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-    if logarithmic:
-        set_scale("log")
-    else:
+    if not logarithmic:
         axis.set_major_locator(MaxNLocator(3))
+        return
+    set_scale("log")
+    few = values.max() < _DECADE**2 * values.min()
+    axis.set_major_locator(LogLocator(subs=(1.0, 3.0) if few else (1.0,), numticks=4))
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _label(axes: Axes, across: str, below: str) -> None:

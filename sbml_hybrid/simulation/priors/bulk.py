@@ -45,7 +45,7 @@ class Priors(Mapping[str, Prior]):
         count = sum(len(names_of(name, prior)) for name, prior in self.items())
         lines = [f"{count} quantities vary", *(f"  {name}: {prior}" for name, prior in self.items())]
         if self.cut:
-            lines.append(f"{len(self.cut)} are cut at 0, below which they cannot be: {', '.join(self.cut)}")
+            lines.append(f"cut at 0, as they cannot be negative: {', '.join(self.cut)}")
         lines.append(f"{len(self.left_out)} are left out")
         return "\n".join([*lines, *(f"  {name}: {reason}" for name, reason in self.left_out.items())])
 
@@ -87,7 +87,7 @@ def of(model: Model, laws: Mapping[str, Prior | Relative | Joint | Table]) -> Pr
     2 quantities vary
       k1: LogNormal(median=0.3, fold=1.5)
       k2: Truncated(prior=Normal(mean=2, sd=1), low=0.0, high=None)
-    1 are cut at 0, below which they cannot be: k2
+    cut at 0, as they cannot be negative: k2
     0 are left out
     """
     collected = _Collected(model)
