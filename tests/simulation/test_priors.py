@@ -111,6 +111,8 @@ def test_cutting_a_discrete_law_keeps_the_values_at_the_bounds():
     cut = P.Truncated(P.Discrete([-1, 0, 1, 2]), low=0, high=1)
 
     assert set(cut.quantile(np.concatenate([[1e-300], U, [1 - 1e-16]]))) == {0, 1}
+    assert set(P.Truncated(cut, low=-0.5, high=1.5).quantile(np.concatenate([[1e-300], U]))) == {0, 1}
+    assert P.Truncated(P.Discrete([-1, 1]), low=-0.5).quantile(np.array(1e-300)) == 1
     np.testing.assert_allclose((cut.quantile(U) == 0).mean(), 0.5, atol=1e-3)
 
 
@@ -169,6 +171,21 @@ def test_a_joint_law_without_correlation_is_its_laws_side_by_side():
     pd.testing.assert_frame_equal(
         sh.sample({"any": P.Joint(laws)}, 20, seed=1), sh.sample(laws, 20, seed=1), check_exact=True
     )
+
+
+@pytest.mark.parametrize("design", ["random", "latin-hypercube", "sobol"])
+def test_what_is_fixed_in_a_joint_law_takes_nothing_from_the_others(design):
+    free = {"a": P.LogUniform(1, 2), "b": P.Normal(0, 1)}
+    matrix = np.array([[1, 0, 0.7], [0, 1, 0], [0.7, 0, 1]])
+    fixed = P.Joint({"a": free["a"], "c": P.Fixed(4), "b": free["b"]}, matrix, {"d": "c*a"})
+
+    draws = sh.sample({"tied": fixed}, 16, seed=2, design=design)
+
+    alone = sh.sample({"tied": P.Joint(free, matrix[::2, ::2])}, 16, seed=2, design=design)
+    pd.testing.assert_frame_equal(draws[["a", "b"]], alone, check_exact=True)
+    assert (draws["c"] == 4).all()
+    np.testing.assert_array_equal(draws["d"], 4 * draws["a"])
+    assert (sh.sample({"all": P.Joint({"c": P.Fixed(4)})}, 3, seed=2, design=design)["c"] == 4).all()
 
 
 @given(ratio=sizes, seed=st.integers(0, 1000))
@@ -479,6 +496,7 @@ def test_what_cannot_be_negative_is_cut_at_zero_and_the_priors_say_so(kitchen):
     assert "cut at 0, as they cannot be negative: vmax, Km" in repr(priors)
     assert (sh.sample(priors, 500, seed=0)[list(priors.cut)] >= 0).all().all()
     assert P.of(kitchen, {"k": P.Normal(100, 1), "init([B])": P.Fixed(0)}).cut == ()
+    assert P.of(kitchen, {"k": wide, "vm*": wide, "vmax": P.Uniform(1, 2)}).cut == ("k",)
 
 
 def test_a_joint_law_takes_its_quantities_from_earlier_entries_and_patterns_leave_it_alone(cycle):
@@ -590,6 +608,20 @@ def test_around_can_vary_initial_values_and_exactly_what_is_asked():
     assert "init([B])" in sh.around(model, 2, initial=True).left_out
     asked = sh.around(model, 2, of=["n", "C", "init(A)", "init([A])"])
     assert [p.high for p in asked.values()] == [4, 4, 12, 6]
+
+
+def test_around_takes_patterns(kitchen):
+    priors = sh.around(kitchen, 2, of=["?m*", "init(*)", "n*"])
+
+    assert dict(priors) == {
+        "vmax": P.LogUniform(0.5, 2), "Km": P.LogUniform(0.25, 1), "init(p)": P.LogUniform(0.5, 2),
+        "init([A])": P.LogUniform(1.5, 6), "n": P.LogUniform(1, 4),
+    }  # fmt: skip
+    assert priors.left_out == {
+        "init([B])": "its value 0 is not positive", "negative": "its value -1 is not positive"
+    }  # fmt: skip
+    with pytest.raises(UnknownName, match=r"No quantity matching 'vmx\*' .* Did you mean 'vmax'"):
+        sh.around(kitchen, 2, of="vmx*")
 
 
 def test_around_refuses_what_is_not_there_and_what_has_no_factor():

@@ -69,7 +69,8 @@ def of(model: Model, laws: Mapping[str, Prior | Relative | Joint | Table]) -> Pr
     Priors
         Name -> law, or label -> `Joint` or `Table`. A law with values below zero, such as a `Normal`, is cut at 0 for
         what cannot be negative: initial amounts and concentrations, compartments, and the constants that `around`
-        varies. ``.left_out`` says why something that matches a pattern does not vary.
+        varies; what a formula of a `Joint` gives is not cut. ``.left_out`` says why something that matches a pattern
+        does not vary.
 
     Raises
     ------
