@@ -31,9 +31,9 @@ def convert(
     """Return a dataset in other units: the same trajectories and measurements, in other numbers.
 
     Times, and the values of `truth`, `readout` and `measured` (limits of detection included) are converted, and so are
-    the attributes that name units, the schedule and the standard deviation of additive noise. What else the record of the
-    measurement says in the old units (limits, bounds, shifts, gaps) is dropped. Parameters, known inputs and controls
-    stay in the model's units. Species and observables without a unit stay as they are.
+    the attributes that name units, the schedule and the standard deviation of additive noise. What else the record of
+    the measurement says in the old units (limits, bounds, shifts, gaps) is dropped. Parameters, known inputs and
+    controls stay in the model's units. Species and observables without a unit stay as they are.
 
     Measure first, then convert: formulas use the model's constants, which are in the model's units.
 
