@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -21,7 +21,7 @@ from sbml_hybrid.measurement.limits import Limits
 from sbml_hybrid.measurement.noise import Lognormal, Noise, resolved, to_dict
 from sbml_hybrid.measurement.observables import Observables, named_formulas, readout
 from sbml_hybrid.measurement.plates import Plates
-from sbml_hybrid.measurement.settings import generator
+from sbml_hybrid.measurement.settings import generator, words
 from sbml_hybrid.measurement.settings import to_dict as said
 
 # What chance is for: noise and `keep` have a number, the rest a word.
@@ -118,6 +118,7 @@ def measure(
         gaps=_several(gaps),
         seed=int(seed),
     )
+    truth = truth.drop_dims(["observable", "replicate"], errors="ignore")  # an earlier measurement
     if schedule is not None:
         truth = truth.isel(time=scheduled(truth["time"].values, schedule))
     return truth.assign(measured_rows(truth, assay)).assign_attrs(assay.attrs)
@@ -196,7 +197,7 @@ def measured_rows(truth: xr.Dataset, assay: Assay) -> xr.Dataset:
         clean = _scaled(clean, assay.scaling, scale, offset)
         added = {"scale": (("trajectory", "observable"), scale), "offset": (("trajectory", "observable"), offset)}
     values = _noisy(clean.values, groups, truth["time"].values, assay)
-    for constraint in assay.constraints:
+    for constraint in sorted(assay.constraints, key=lambda one: not isinstance(one, Within)):
         values = constraint.apply(values, clean.values[:, None], names)
     codes = None
     if assay.limits is not None:
@@ -236,12 +237,13 @@ def _scaled(clean: xr.DataArray, scaling: Scaling, scale: np.ndarray, offset: np
     return result.assign_coords(nonnegative=clean["nonnegative"] & scaling.nonnegative(names))
 
 
-def _series(groups: Groups, stream: int | str, assay: Assay):
+def _series(groups: Groups, stream: int | str, assay: Assay) -> Iterator[tuple[tuple[int, int], np.random.Generator]]:
     """Yield (row, replicate) and the generator of each series; a first replicate is what it is without the others."""
+    stream = words(stream)
     for row, label in enumerate(groups.trajectory):
         for replicate in range(assay.replicates):
             later = (replicate,) if replicate else ()
-            yield (row, replicate), generator(assay.seed, label, stream, *later)
+            yield (row, replicate), generator(assay.seed, label, *stream, *later)
 
 
 def _noisy(clean: np.ndarray, groups: Groups, times: np.ndarray, assay: Assay) -> np.ndarray:
@@ -254,24 +256,12 @@ def _noisy(clean: np.ndarray, groups: Groups, times: np.ndarray, assay: Assay) -
         own_times = times if times.ndim == 1 else times[at[0]]
         expected = clean[at[0]] if factor is None else clean[at[0]] * factor[at] + shift[at]
         values[at] = scattering.apply(expected, rng, times=own_times)
-        for within in ranges:
-            values[at] = _redrawn(
-                values[at], within, assay.names, lambda e=expected, r=rng, t=own_times: scattering.apply(e, r, times=t)
-            )
+        for _ in range(max((one.tries for one in ranges), default=0)):
+            outside = np.any([one.outside(values[at], assay.names) for one in ranges], axis=0)
+            if not outside.any():
+                break
+            values[at] = np.where(outside, scattering.apply(expected, rng, times=own_times), values[at])
     return values
-
-
-def _redrawn(values: np.ndarray, within: Within, names: list[str], draw: Any) -> np.ndarray:
-    for _ in range(within.tries):
-        outside = within.outside(values, names)
-        if not outside.any():
-            return values
-        values = np.where(outside, draw(), values)
-    column = int(np.argmax(within.outside(values, names).any(axis=0)))
-    raise DataError(
-        f"Noise does not bring {names[column]} into its range in {within.tries} tries: the readout is too far outside. "
-        "Widen the range, or try sh.constraints.Bounds."
-    )
 
 
 def _kept(values: np.ndarray, groups: Groups, times: np.ndarray, assay: Assay) -> np.ndarray:

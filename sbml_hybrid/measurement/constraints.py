@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from sbml_hybrid.errors import DataError
 from sbml_hybrid.measurement.settings import Number, by_observable, from_dict, known, numbers
 
 
@@ -52,7 +53,7 @@ class Within:
     """Only noise that leaves the value between `low` and `high`: a value outside is drawn again.
 
     The noise then has the law that it has, cut off at the bounds; that of an autocorrelated model only nearly.
-    Drawn with the noise, so before all other constraints.
+    Drawn with the noise, so it stands before the other constraints, which may lead out of the range again.
 
     Parameters
     ----------
@@ -77,7 +78,20 @@ class Within:
         return (values < low) | (values > high)
 
     def apply(self, values: np.ndarray, readout: np.ndarray, names: Sequence[str]) -> np.ndarray:
-        """Return `values` as they are: they were drawn within the bounds."""
+        """Return `values` (..., observable), which were drawn within the bounds.
+
+        Raises
+        ------
+        DataError
+            They were not, in all those tries.
+        """
+        outside = self.outside(values, names)
+        if outside.any():
+            name = names[int(np.nonzero(outside)[-1][0])]
+            raise DataError(
+                f"Noise does not bring {name} into its range in {self.tries} tries: the readout is too far outside. "
+                "Widen the range, or try sh.constraints.Bounds."
+            )
         return values
 
 

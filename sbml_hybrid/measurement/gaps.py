@@ -212,7 +212,7 @@ class DropOut:
     def kept(self, values: Array, times: Array, names: Sequence[str], rng: np.random.Generator | None) -> Array:
         """Return which of `values` (..., time, observable) are measured."""
         series = values.shape[:-2]
-        elapsed = times - np.nanmin(times, axis=-1, keepdims=True)
+        elapsed = times - times[..., :1]
         if self.rate is None:
             lost, share = rng.random(series) < self.probability, rng.random(series)
             end = np.where(lost, share * np.nanmax(elapsed, axis=-1), np.inf)

@@ -87,11 +87,16 @@ def from_dict(said: Mapping[str, Any], kinds: Sequence[type], what: str, where: 
 
 def generator(seed: int, *key: int | str) -> np.random.Generator:
     """Return the generator of a key: whole numbers as they are, anything else by a hash of its text."""
-    words: list[int] = []
+    return np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=words(*key)))
+
+
+def words(*key: int | str) -> tuple[int, ...]:
+    """Return a key as whole numbers, zero or more; they are a key too."""
+    made: list[int] = []
     for part in key:
         whole = isinstance(part, int | np.integer) and part >= 0
-        words += [int(part)] if whole else np.frombuffer(_digest(str(part)), np.uint32).tolist()
-    return np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=tuple(words)))
+        made += [int(part)] if whole else np.frombuffer(_digest(str(part)), "<u4").tolist()
+    return tuple(made)
 
 
 def _digest(text: str) -> bytes:

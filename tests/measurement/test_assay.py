@@ -258,6 +258,16 @@ def test_a_count_of_replicates_out_of_range_is_refused(small, replicates):
         sh.measure(small, replicates=replicates, seed=1)
 
 
+def test_measuring_what_was_measured_before_starts_anew(small):
+    before = sh.measure(small, **WHOLE, seed=1)
+
+    for how in ({"observables": ["A"]}, {"observables": ["B", "A"], "limits": sh.Limits(low=1), "replicates": 3}):
+        again = sh.measure(before, **how, seed=2)
+        fresh = sh.measure(small.assign_coords(batch=before["batch"], well=before["well"]), **how, seed=2)
+
+        xr.testing.assert_identical(again[sorted(again.data_vars)], fresh[sorted(fresh.data_vars)])
+
+
 # -- what comes after ----------------------------------------------------------------------------------
 
 

@@ -96,6 +96,18 @@ def test_what_is_within_its_range_keeps_its_noise(small):
     np.testing.assert_array_equal(within.values[free >= 0], free[free >= 0])
 
 
+def test_several_ranges_hold_together_and_before_other_constraints(small):
+    noise, low, high = sh.noise.Normal(1.0), constraints.Within(low={"A": 0.0}), constraints.Within(high=10.5)
+
+    both = sh.measure(small, noise=noise, constraints=[low, high], seed=1)["measured"]
+    total = sh.measure(small, noise=noise, constraints=[constraints.Total(["A", "B"], 30), low, high], seed=1)[
+        "measured"
+    ]
+
+    assert (both.sel(observable="A") >= 0).all() and (both <= 10.5).all() and (both < 0).any()
+    np.testing.assert_allclose(total.sum("observable"), 30)
+
+
 def test_a_range_that_noise_does_not_reach_is_refused(small):
     with pytest.raises(DataError, match="Noise does not bring A into its range in 20 tries.*sh.constraints.Bounds"):
         sh.measure(small, constraints=constraints.Within(low=100, tries=20), seed=1)
