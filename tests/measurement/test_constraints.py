@@ -56,11 +56,11 @@ def test_the_total_is_exact_for_any_values_and_others_stay(values, readout, to):
 
 
 def test_a_sum_keeps_the_proportions_that_were_measured():
-    fixed = constraints.Total(["A", "B"], 10).apply(
-        np.array([[1.0, 3.0], [0.0, 0.0]]), np.array([1.0, 1.0]), ["A", "B"]
-    )
+    values, readout = np.array([[1.0, 3.0], [0.0, 0.0], [0.0, 0.0]]), np.array([[1.0, 1.0], [1.0, 4.0], [0.0, 0.0]])
 
-    assert fixed.tolist() == [[2.5, 7.5], [5.0, 5.0]]
+    fixed = constraints.Total(["A", "B"], 10).apply(values, readout, ["A", "B"])
+
+    assert fixed.tolist() == [[2.5, 7.5], [2.0, 8.0], [5.0, 5.0]]
 
 
 def test_a_total_is_the_true_one_at_every_time_of_every_replicate(small):

@@ -185,11 +185,14 @@ def test_arbitrary_units_are_scale_times_value_plus_offset(small):
 
 def test_drawn_scales_have_their_median_and_fold(small):
     """Within 5 standard errors of 80 draws: about 1 failure in 10^6 seeds."""
-    data = sh.measure(small, scaling=sh.Scaling(scale=200, fold=1.5, by="trajectory"), seed=3)
+    data = sh.measure(small, scaling=sh.Scaling(scale=200, fold=1.5, offset=7, sd=2, by="trajectory"), seed=3)
 
+    shifts = (data["offset"].values.ravel() - 7) / 2
     logs = np.log(data["scale"].values.ravel() / 200) / np.log(1.5)
     assert abs(logs.mean()) < 5 / np.sqrt(80)
     assert abs(logs.std() - 1) < 5 / np.sqrt(160)
+    assert abs(shifts.mean()) < 5 / np.sqrt(80) and abs(shifts.std() - 1) < 5 / np.sqrt(160)
+    assert abs(np.corrcoef(logs, shifts)[0, 1]) < 5 / np.sqrt(80)
 
 
 def test_only_named_observables_are_scaled_and_the_others_keep_their_units(small):

@@ -121,6 +121,11 @@ def test_a_tail_is_at_most_its_share_and_less_than_a_point_short_of_it(share, po
     assert left[: points - missing].all()
 
 
+def test_a_share_that_is_whole_points_but_for_rounding_is_these_points():
+    assert 0.29 * 100 < 29  # in floating point
+    assert (~kept(gaps.Tail(share=0.29), np.ones((100, 1)), np.arange(100.0))).sum() == 29
+
+
 def test_lost_series_are_lost_for_good_and_never_at_their_start():
     rng = np.random.default_rng(3)
     for gap in (gaps.DropOut(probability=1.0), gaps.DropOut(rate=0.5)):
