@@ -31,7 +31,9 @@ html_copy_source = False
 
 
 def setup(app):
-    """Draw the models' pictures before the pages are read."""
+    """Draw the pictures before the pages are read."""
     import gallery
+    import gallery_assay
 
-    app.connect("builder-inited", lambda app: gallery.draw(Path(app.srcdir) / "_gallery"))
+    for pictures in (gallery, gallery_assay):
+        app.connect("builder-inited", lambda app, pictures=pictures: pictures.draw(Path(app.srcdir) / "_gallery"))

@@ -14,6 +14,7 @@ from sbml_hybrid.data.units import Meaning, meaning, time_unit, units_attribute,
 from sbml_hybrid.errors import DataError, unknown_name
 
 _SERIES = ("truth", "readout", "measured")
+_IN_OLD_UNITS = {"gaps", "limits", "constraints", "effects"}  # of the record of a measurement
 _EXACT = 2**53  # whole numbers up to here are floating-point numbers
 
 Steps = dict[str, tuple[Fraction, str]]  # channel -> factor, new unit
@@ -30,8 +31,9 @@ def convert(
     """Return a dataset in other units: the same trajectories and measurements, in other numbers.
 
     Times, and the values of `truth`, `readout` and `measured` (limits of detection included) are converted, and so are
-    the attributes that name units, the schedule and the standard deviation of additive noise. Parameters, known inputs
-    and controls stay in the model's units. Species and observables without a unit stay as they are.
+    the attributes that name units, the schedule and the standard deviation of additive noise. What else the record of
+    the measurement says in the old units (limits, bounds, shifts, gaps) is dropped. Parameters, known inputs and
+    controls stay in the model's units. Species and observables without a unit stay as they are.
 
     Measure first, then convert: formulas use the model's constants, which are in the model's units.
 
@@ -83,7 +85,7 @@ def convert(
     result = data if time is None else _with_times(data, time)
     for variable, step in steps.items():
         result = _with_values(result, variable, step)
-    result = _with_noise(result, steps.get("measured", {}))
+    result = _without_old_units(_with_noise(result, steps.get("measured", {})), steps.get("measured", {}))
     check(result)
     return result
 
@@ -181,6 +183,9 @@ def _with_times(data: xr.Dataset, text: str) -> xr.Dataset:
     record = _record(data.attrs.get("measurement"))
     if record.get("schedule") is not None:
         record["schedule"] = scaled(np.array(record["schedule"], float), factor).tolist()
+    if factor != 1:
+        record.pop("gaps", None)  # its times are in the old unit
+    if record:
         attrs["measurement"] = json.dumps(record)
     return result.assign_attrs(attrs)
 
@@ -212,6 +217,15 @@ def _with_noise(data: xr.Dataset, steps: Steps) -> xr.Dataset:
     result = data.copy(deep=False)
     del result.attrs["noise"]  # one number no longer says it for every observable
     return result
+
+
+def _without_old_units(data: xr.Dataset, steps: Steps) -> xr.Dataset:
+    """Drop from the record what is in the units that the measurements had: limits, bounds, shifts."""
+    record = _record(data.attrs.get("measurement"))
+    if {factor for factor, _ in steps.values()} <= {Fraction(1)} or not record.keys() & _IN_OLD_UNITS:
+        return data
+    kept = {name: value for name, value in record.items() if name not in _IN_OLD_UNITS}
+    return data.assign_attrs(measurement=json.dumps(kept))
 
 
 def _record(text: object) -> dict:

@@ -18,6 +18,8 @@ _LAYOUT = {
     "readout": ("trajectory", "time", "observable"),
     "measured": ("trajectory", "time", "observable"),
     "censored": ("trajectory", "time", "observable"),
+    "scale": ("trajectory", "observable"),
+    "offset": ("trajectory", "observable"),
     "parameters": ("trajectory", "parameter"),
     "known": ("trajectory", "input"),
     "controls": ("trajectory", "time", "control"),
@@ -30,7 +32,7 @@ _LAYOUT = {
     "nonnegative": ("observable",),
 }
 _REPLICATED = ("measured", "censored")
-_FLOATS = ("truth", "readout", "measured", "parameters", "known", "controls")
+_FLOATS = ("truth", "readout", "measured", "scale", "offset", "parameters", "known", "controls")
 _NAMED = ("species", "observable", "parameter", "input", "control")
 
 _SEEN = ("measured", "censored", "controls", "known")
@@ -41,6 +43,7 @@ _SEEN_COORDS = (
 # With the model and the seeds, the truth could be computed again.
 _HIDDEN_ATTRS = ("sbml", "model_hash", "model_id", "tolerances", "versions")
 _SEEDED_ATTRS = ("design", "measurement", "run")
+_SECRETS = ("seed", "scaling")
 
 
 def check(dataset: xr.Dataset) -> None:
@@ -52,7 +55,7 @@ def check(dataset: xr.Dataset) -> None:
         In one line: what breaks the schema, and what to do about it.
     """
     check_layout(dataset)
-    for name in ("measured", "readout", "parameters", "known", "controls"):
+    for name in ("measured", "readout", "scale", "offset", "parameters", "known", "controls"):
         if name in dataset and np.isinf(dataset[name].values).any():
             raise DataError(f"{name!r} holds infinite values. What was not measured is NaN, and only NaN.")
     if "censored" in dataset and not np.isin(dataset["censored"].values, (-1, 0, 1)).all():
@@ -144,7 +147,7 @@ def split(data: xr.Dataset, test: float = 0.2, seed: int = 0, by: str = "draw") 
 def visible(data: xr.Dataset, known: Iterable[str] = ()) -> xr.Dataset:
     """Return only what a forecaster may see: measurements, times, and inputs declared known.
 
-    The truth, the readouts, the parameters, the model and the seeds are taken away.
+    The truth, the readouts, the parameters, the scales of arbitrary units, the model and the seeds are taken away.
 
     Parameters
     ----------
@@ -205,18 +208,18 @@ def _visible_attrs(attrs: dict) -> dict:
     kept = {name: value for name, value in attrs.items() if name not in _HIDDEN_ATTRS}
     for name in _SEEDED_ATTRS:
         if name in kept:
-            kept[name] = _without_seed(kept[name])
+            kept[name] = _without_secrets(kept[name])
     return kept
 
 
-def _without_seed(text: str) -> str:
+def _without_secrets(text: str) -> str:
     try:
         record = json.loads(text)
     except (TypeError, ValueError):
         return text  # a note of the user's own, which is no record of ours
     if not isinstance(record, dict):
         return text
-    return json.dumps({key: value for key, value in record.items() if key != "seed"})
+    return json.dumps({key: value for key, value in record.items() if key not in _SECRETS})
 
 
 def _check_dimensions(dataset: xr.Dataset) -> None:

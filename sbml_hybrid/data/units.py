@@ -11,6 +11,7 @@ from functools import cache
 
 import xarray as xr
 
+ARBITRARY = "a.u."  # the unit of a reading whose scale nobody knows
 _LONGEST = 100
 # What may stand in a unit. No power of a bracket and no power of a power: 9^9^9^9 does not fit into memory.
 _ALLOWED = re.compile(r"[^\W\d_][\w\s*/^().%+\-\N{MICRO SIGN}]*|[\d%(][\w\s*/^().%+\-\N{MICRO SIGN}]*")

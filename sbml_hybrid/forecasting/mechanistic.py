@@ -26,8 +26,8 @@ from sbml_hybrid.forecasting.paths import (
     quantities_among,
 )
 from sbml_hybrid.forecasting.preparation import Preparation, gist
-from sbml_hybrid.measurement.assay import unlike
 from sbml_hybrid.measurement.noise import Noise
+from sbml_hybrid.measurement.observables import unlike
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.simulation.priors import Prior
 

@@ -14,8 +14,8 @@ import pandas as pd
 from sbml_hybrid.calibration.likelihood import posterior_weights, under_each
 from sbml_hybrid.data.windows import Windows
 from sbml_hybrid.errors import DataError, SourceNotFound, UnknownName
-from sbml_hybrid.measurement.assay import readout
 from sbml_hybrid.measurement.noise import Lognormal, Noise, noise_from_dict
+from sbml_hybrid.measurement.observables import readout
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.mechanism.quantities import check_names
 from sbml_hybrid.simulation.designs import sample

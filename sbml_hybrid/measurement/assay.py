@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from sbml_hybrid.data.dataset import check_layout
-from sbml_hybrid.data.units import differ, time_unit, units_attribute, units_of
-from sbml_hybrid.errors import DataError, SbmlHybridError, UnknownName, unknown_name
-from sbml_hybrid.measurement.gaps import kept, scheduled
+from sbml_hybrid.data.dataset import check_layout, time_dimension
+from sbml_hybrid.data.units import ARBITRARY, units_attribute, units_of
+from sbml_hybrid.errors import DataError
+from sbml_hybrid.measurement.constraints import Constraint, Within
+from sbml_hybrid.measurement.effects import Effect, Groups, Scaling, combined
+from sbml_hybrid.measurement.gaps import Gap, RandomFraction, is_random, scheduled
+from sbml_hybrid.measurement.limits import Limits
 from sbml_hybrid.measurement.noise import Lognormal, Noise, resolved, to_dict
-from sbml_hybrid.mechanism.initial import InitialValues
-from sbml_hybrid.mechanism.kinetics import Call, Name, Number, Tree, evaluate, mentions_time
-from sbml_hybrid.mechanism.model import Model, Species
-from sbml_hybrid.mechanism.reader import load, parse_formula
-from sbml_hybrid.mechanism.units import Unit, unit_of_formula
+from sbml_hybrid.measurement.observables import Observables, named_formulas, readout
+from sbml_hybrid.measurement.plates import Plates
+from sbml_hybrid.measurement.settings import generator, words
+from sbml_hybrid.measurement.settings import to_dict as said
 
-Observables = Iterable[str] | Mapping[str, str] | None
+# What chance is for: noise and `keep` have a number, the rest a word.
+_NOISE, _KEEP = 0, 1
 
 
 def measure(
@@ -31,9 +35,20 @@ def measure(
     keep: float = 1.0,
     schedule: Sequence[float] | None = None,
     *,
+    scaling: Scaling | None = None,
+    plates: Plates | None = None,
+    effects: Effect | Sequence[Effect] = (),
+    replicates: int = 1,
+    constraints: Constraint | Sequence[Constraint] = (),
+    limits: Limits | None = None,
+    gaps: Gap | Sequence[Gap] = (),
     seed: int,
 ) -> xr.Dataset:
-    """Measure trajectories as an assay would: observables, with noise, and with points left out.
+    """Measure trajectories as an assay would: observables, with noise, within its limits, and with points left out.
+
+    In this order: the observables are read, put into arbitrary units (`scaling`), shifted as a whole by batch, well
+    and replicate (`effects`), made noisy, brought to what holds for them (`constraints`), cut at what the assay can
+    read (`limits`), and left out in part (`gaps`).
 
     Parameters
     ----------
@@ -49,216 +64,218 @@ def measure(
         itself.
     schedule
         Times to measure at, a part of the simulated ones; all by default.
+    scaling
+        Arbitrary units. The dataset then has `scale` and `offset`, and `readout` is in these units too.
+    plates
+        In which batch and well each trajectory is measured, as coordinates; by default those it has, if any.
+    effects
+        What the measurements of a batch, a well or a replicate share: one or more of `sh.effects`.
+    replicates
+        How often every trajectory is measured, each time with its own noise and gaps. With more than one, `measured`
+        has the dimension `replicate`; the first is what it is without the others.
+    constraints
+        Bounds and sums that hold for the measurements: one or more of `sh.constraints`, in their order.
+    limits
+        Limit of detection and saturation. The dataset then has `censored`, and `measured` holds the limit.
+    gaps
+        Which points are missing: one or more of `sh.gaps`; all must keep a point.
     seed
-        The noise and the gaps of a trajectory depend on the seed and its label alone.
+        The noise and the gaps of a trajectory depend on the seed and its label alone, and effects on the label of the
+        batch, well or replicate.
 
     Returns
     -------
     Dataset
-        The trajectories with ``readout`` (the observables, noise-free) and ``measured``, both
-        (trajectory, time, observable); NaN = not measured.
+        The trajectories with ``readout`` (the observables, noise-free), (trajectory, time, observable), and
+        ``measured``, (trajectory, [replicate,] time, observable); NaN = not measured.
 
     Raises
     ------
     DataError
-        `truth` has no trajectories, or the schedule asks for times that were not simulated.
+        `truth` has no trajectories, the schedule asks for times that were not simulated, or an effect for batches
+        that there are not.
     UnknownName
-        A formula uses an id that is not recorded and not constant.
+        A formula uses an id that is not recorded and not constant, or a setting an observable that is not measured.
     ValueError
-        `keep` is not in (0, 1].
+        `keep` is not in (0, 1], or another setting is out of range.
     """
     check_layout(truth)
     if "truth" not in truth:
         raise DataError("measure needs noise-free trajectories ('truth'). Try sh.simulate first.")
-    if not 0 < keep <= 1:
-        raise ValueError(f"keep must be above 0 and at most 1, got {keep!r}.")
     if not (isinstance(seed, int | np.integer) and seed >= 0):
         raise ValueError(f"seed must be a whole number, zero or more, got {seed!r}.")
+    assay = Assay(
+        formulas=tuple(named_formulas(observables, truth["species"].values.tolist()).items()),
+        noise=noise,
+        keep=keep,
+        schedule=None if schedule is None else tuple(float(t) for t in schedule),
+        scaling=scaling,
+        plates=plates,
+        effects=_several(effects),
+        replicates=replicates,
+        constraints=_several(constraints),
+        limits=limits,
+        gaps=_several(gaps),
+        seed=int(seed),
+    )
+    truth = truth.drop_dims(["observable", "replicate"], errors="ignore")  # an earlier measurement
     if schedule is not None:
         truth = truth.isel(time=scheduled(truth["time"].values, schedule))
-    formulas = named_formulas(observables, truth["species"].values.tolist())
-    clean = readout(truth, formulas)
-    scattering = resolved(noise, list(formulas))
-    times = truth["time"].values
-    measured = np.full(clean.shape, np.nan)
-    for i, label in enumerate(truth["trajectory"].values):
-        noise_rng, gap_rng = (
-            np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=(int(label), stream)))
-            for stream in (0, 1)
-        )
-        values = scattering.apply(clean.values[i], noise_rng, times=times if times.ndim == 1 else times[i])
-        measured[i] = np.where(kept(values.shape, keep, gap_rng), values, np.nan)
-    dims = ("trajectory", "time", "observable")
-    said = {"keep": keep, "schedule": None if schedule is None else [float(t) for t in schedule], "seed": int(seed)}
-    return truth.assign(readout=clean, measured=(dims, measured, clean.attrs)).assign_attrs(
-        observables=json.dumps(formulas), noise=json.dumps(to_dict(noise)), measurement=json.dumps(said)
-    )
+    return truth.assign(measured_rows(truth, assay)).assign_attrs(assay.attrs)
 
 
-def named_formulas(observables: Observables, recorded: Sequence[str]) -> dict[str, str]:
-    """Return name -> formula of the observables; by default all that was recorded."""
-    if observables is None:
-        observables = recorded
-    if isinstance(observables, str):
-        observables = [observables]
-    formulas = dict(observables) if isinstance(observables, Mapping) else {str(f): str(f) for f in observables}
-    if not formulas:
-        raise DataError("There are no observables; name at least one species or formula.")
-    return {str(name): str(formula) for name, formula in formulas.items()}
+@dataclass(frozen=True)
+class Assay:
+    """How trajectories are measured: what `measure` was asked for."""
+
+    formulas: tuple[tuple[str, str], ...]
+    noise: Noise
+    keep: float
+    schedule: tuple[float, ...] | None
+    scaling: Scaling | None
+    plates: Plates | None
+    effects: tuple[Effect, ...]
+    replicates: int
+    constraints: tuple[Constraint, ...]
+    limits: Limits | None
+    gaps: tuple[Gap, ...]
+    seed: int
+
+    def __post_init__(self) -> None:
+        RandomFraction(self.keep)
+        if not isinstance(self.replicates, Integral) or isinstance(self.replicates, bool) or self.replicates < 1:
+            raise ValueError(f"replicates must be a whole number, one or more, got {self.replicates!r}.")
+
+    @property
+    def names(self) -> list[str]:
+        """The observables."""
+        return [name for name, _ in self.formulas]
+
+    @property
+    def attrs(self) -> dict[str, str]:
+        """What a dataset says about how it was measured."""
+        schedule = None if self.schedule is None else list(self.schedule)
+        record: dict[str, Any] = {"keep": self.keep, "schedule": schedule, "seed": self.seed}
+        for name in ("scaling", "plates", "limits"):
+            if getattr(self, name) is not None:
+                settings = said(getattr(self, name))
+                record[name] = {key: value for key, value in settings.items() if key != "kind"}
+        for name in ("effects", "constraints", "gaps"):
+            if getattr(self, name):
+                record[name] = [said(part) for part in getattr(self, name)]
+        if self.replicates > 1:
+            record["replicates"] = int(self.replicates)
+        return {
+            "observables": json.dumps(dict(self.formulas)),
+            "noise": json.dumps(to_dict(self.noise)),
+            "measurement": json.dumps(record),
+        }
 
 
-def readout(truth: xr.Dataset, observables: Observables) -> xr.DataArray:
-    """Return the noise-free observables of trajectories.
+def measured_rows(truth: xr.Dataset, assay: Assay) -> xr.Dataset:
+    """Return what measuring adds to these trajectories; a block of them gets what it gets among all.
 
     Parameters
     ----------
     truth
-        What `sbml_hybrid.simulate` gave.
-    observables
-        Species, formulas, or name -> formula.
+        Trajectories, at the times of the assay's schedule.
+    assay
+        How they are measured.
 
     Returns
     -------
-    DataArray
-        (trajectory, time, observable), with the coordinate ``nonnegative`` (observable): whether an
-        observable cannot be negative, since it is made of species by sums, products and ratios; and, where the
-        trajectories say theirs, the attribute ``units``.
-
-    Raises
-    ------
-    UnknownName
-        A formula uses an id that is neither recorded nor constant in the model.
-    DataError
-        A formula cannot be read.
+    Dataset
+        ``readout`` and ``measured``; where there are any, ``censored``, ``scale`` and ``offset``, and the coordinates
+        ``batch``, ``well`` and ``replicate``.
     """
-    recorded = truth["species"].values.tolist()
-    formulas = named_formulas(observables, recorded)
-    look_up = _Values(truth)
-    ids = [*recorded, *(look_up.model.by_id if look_up.model else ())]
-    functions = [function.id for function in look_up.model.functions] if look_up.model else ()
-    columns, nonnegative, units = [], [], {}
-    for name, formula in formulas.items():
-        tree = Name(formula) if formula in recorded else parse_formula(formula, ids, functions)
-        tree = tree if look_up.model is None else look_up.model.written_out(tree)
-        if mentions_time(tree):
-            look_up.require_model_units("time")
-        values = evaluate(tree, look_up, time=truth["time"].values[None, :])
-        units[name] = look_up.units.get(formula) or str(unit_of_formula(tree, look_up.unit))
-        columns.append(np.broadcast_to(np.asarray(values, float), look_up.shape))
-        nonnegative.append(_cannot_be_negative(tree, look_up.species))
-    coords = {name: truth[name] for name in truth.coords if set(truth[name].dims) <= {"trajectory", "time"}}
-    coords |= {"observable": list(formulas), "nonnegative": ("observable", np.array(nonnegative))}
-    attrs = {"units": units_attribute(units)} if "units" in truth["truth"].attrs else {}
-    values = np.stack(columns, axis=-1)
-    if "status" in truth:  # max(S, 0) of what was never computed is no number either
-        values[truth["status"].values != 0] = np.nan
-    return xr.DataArray(values, coords, ("trajectory", "time", "observable"), attrs=attrs)
+    names, axis = assay.names, time_dimension(truth)
+    clean = readout(truth, dict(assay.formulas))
+    groups = _groups(truth, assay)
+    added = {}
+    if assay.scaling is not None:
+        scale, offset = assay.scaling.drawn(groups, names, assay.seed)
+        clean = _scaled(clean, assay.scaling, scale, offset)
+        added = {"scale": (("trajectory", "observable"), scale), "offset": (("trajectory", "observable"), offset)}
+    values = _noisy(clean.values, groups, truth["time"].values, assay)
+    for constraint in sorted(assay.constraints, key=lambda one: not isinstance(one, Within)):
+        values = constraint.apply(values, clean.values[:, None], names)
+    codes = None
+    if assay.limits is not None:
+        values, codes = assay.limits.apply(values, names)
+    kept = _kept(values, groups, truth["time"].values, assay)
+    values = np.where(kept, values, np.nan)
+
+    dims = ("trajectory", "replicate", axis, "observable")
+    if assay.replicates == 1:
+        dims, values = (dims[0], *dims[2:]), values[:, 0]
+    added |= {"readout": clean, "measured": (dims, values, clean.attrs)}
+    if codes is not None:
+        added["censored"] = (dims, np.where(np.isnan(values), 0, codes.reshape(values.shape)).astype(np.int8))
+    coords: dict[str, Any] = {"replicate": np.arange(assay.replicates)} if assay.replicates > 1 else {}
+    if assay.plates is not None:
+        coords |= {"batch": ("trajectory", groups.batch), "well": ("trajectory", groups.well)}
+    return xr.Dataset(added, coords)
 
 
-def unlike(data: xr.Dataset, variable: str, model: Model, formulas: Mapping[str, str]) -> str:
-    """Return, in words, the first unit of a dataset that is known to differ from the model's; nothing if none is.
-
-    Parameters
-    ----------
-    data
-        A dataset.
-    variable
-        ``"truth"``, ``"readout"`` or ``"measured"``.
-    model
-        A mechanism.
-    formulas
-        Channel of `variable` -> the formula that it is in the model.
-    """
-    said = time_unit(data)
-    if differ(said, model.time_unit):
-        return f"time in {said}, in the model {model.time_unit}"
-    for name, said in units_of(data, variable).items():
-        own = _own_unit(model, formulas.get(name, name)) if said else ""
-        if differ(said, own):
-            return f"{name} in {said}, in the model {own}"
-    return ""
+def _several(parts: Any) -> tuple:
+    return tuple(parts) if isinstance(parts, list | tuple) else (parts,)
 
 
-def _own_unit(model: Model, formula: str) -> str:
-    try:
-        return str(model.unit(formula))
-    except UnknownName:  # no quantity, but a formula of them
-        pass
-    try:
-        return str(unit_of_formula(parse_formula(formula), model.unit))
-    except SbmlHybridError:  # another mechanism than the data's may lack what the formula mentions
-        return ""
+def _groups(truth: xr.Dataset, assay: Assay) -> Groups:
+    labels = truth["trajectory"].values
+    if assay.plates is not None:
+        return Groups(labels, *assay.plates.places(labels, assay.seed), assay.replicates)
+    batch, well = (truth[name].values if name in truth.coords else None for name in ("batch", "well"))
+    return Groups(labels, batch, well, assay.replicates)
 
 
-class _Values:
-    """Look up what an id is worth along the trajectories: recorded, by a rule, or constant."""
-
-    def __init__(self, truth: xr.Dataset) -> None:
-        self.truth = truth
-        self.shape = (truth.sizes["trajectory"], truth.sizes["time"])
-        self.recorded = truth["species"].values.tolist()
-        self.model: Model | None = _model_of(truth.attrs["sbml"]) if "sbml" in truth.attrs else None
-        self.species = {s.id for s in self.model.species} if self.model else set(self.recorded)
-        self.units = units_of(truth, "truth")
-        self._start: InitialValues | None = None
-
-    def __call__(self, id: str) -> Any:
-        if id in self.recorded:
-            return self.truth["truth"].values[:, :, self.recorded.index(id)]
-        if self.model is None or id not in self.model.by_id:
-            known = [*self.recorded, *(self.model.by_id if self.model else ())]
-            raise unknown_name("quantity", id, dict.fromkeys(known), self.truth.attrs.get("model_id", "the dataset"))
-        self.require_model_units(id)
-        if id in self.model.assignment_rules:
-            return evaluate(self.model.assignment_rules[id], self, time=self.truth["time"].values[None, :])
-        if id in self.model.states or not _is_constant(id, self.model):
-            raise unknown_name("recorded quantity", id, self.recorded, "the trajectories; simulate with quantities=")
-        return self._constants()[id]
-
-    def unit(self, id: str) -> Unit:
-        """The unit of an id; not known where the trajectories have another one than the model."""
-        if self.model is None or id not in self.model.by_id:
-            return Unit()
-        unit = self.model.unit(id)
-        return unit if self.units.get(id, str(unit)) == str(unit) else Unit()
-
-    def require_model_units(self, id: str) -> None:
-        if self.model is not None and self.converted:
-            raise DataError(
-                f"A formula mentions {id!r}, whose value is in the model's units, and these trajectories are in others "
-                f"({self.converted}). Try: measure first, then convert."
-            )
-
-    @cached_property
-    def converted(self) -> str:
-        """What is in another unit than the model's, in words."""
-        return unlike(self.truth, "truth", self.model, {})
-
-    def _constants(self) -> InitialValues:
-        if self._start is None:
-            given = {}
-            if "parameters" in self.truth:
-                names = self.truth["parameter"].values.tolist()
-                given = {name: self.truth["parameters"].values[:, [i]] for i, name in enumerate(names)}
-            self._start = InitialValues(self.model, given)
-        return self._start
+def _scaled(clean: xr.DataArray, scaling: Scaling, scale: np.ndarray, offset: np.ndarray) -> xr.DataArray:
+    names = [str(name) for name in clean["observable"].values]
+    units = units_of(clean.to_dataset(name="readout"), "readout")
+    units |= {name: ARBITRARY for name, one in zip(names, scaling.scaled(names), strict=True) if one}
+    result = clean.copy(data=clean.values * scale[:, None] + offset[:, None]).assign_attrs(units=units_attribute(units))
+    return result.assign_coords(nonnegative=clean["nonnegative"] & scaling.nonnegative(names))
 
 
-def _is_constant(id: str, model: Model) -> bool:
-    part = model.by_id[id]
-    return not isinstance(part, Species) or part.boundary or part.constant
+def _series(groups: Groups, stream: int | str, assay: Assay) -> Iterator[tuple[tuple[int, int], np.random.Generator]]:
+    """Yield (row, replicate) and the generator of each series; a first replicate is what it is without the others."""
+    stream = words(stream)
+    for row, label in enumerate(groups.trajectory):
+        for replicate in range(assay.replicates):
+            later = (replicate,) if replicate else ()
+            yield (row, replicate), generator(assay.seed, label, *stream, *later)
 
 
-def _cannot_be_negative(tree: Tree, species: set[str]) -> bool:
-    if isinstance(tree, Name):
-        return tree.id in species
-    if isinstance(tree, Number):
-        return tree.value >= 0
-    if isinstance(tree, Call) and tree.operator in {"plus", "times", "divide"}:
-        return all(_cannot_be_negative(a, species) for a in tree.arguments)
-    return False
+def _noisy(clean: np.ndarray, groups: Groups, times: np.ndarray, assay: Assay) -> np.ndarray:
+    """Readouts with effects and noise (trajectory, replicate, time, observable)."""
+    scattering = resolved(assay.noise, assay.names)
+    ranges = [constraint for constraint in assay.constraints if isinstance(constraint, Within)]
+    factor, shift = combined(assay.effects, groups, assay.names, assay.seed) if assay.effects else (None, None)
+    values = np.empty((len(clean), assay.replicates, *clean.shape[1:]))
+    for at, rng in _series(groups, _NOISE, assay):
+        own_times = times if times.ndim == 1 else times[at[0]]
+        expected = clean[at[0]] if factor is None else clean[at[0]] * factor[at] + shift[at]
+        values[at] = scattering.apply(expected, rng, times=own_times)
+        for _ in range(max((one.tries for one in ranges), default=0)):
+            outside = np.any([one.outside(values[at], assay.names) for one in ranges], axis=0)
+            if not outside.any():
+                break
+            values[at] = np.where(outside, scattering.apply(expected, rng, times=own_times), values[at])
+    return values
 
 
-@lru_cache(maxsize=8)
-def _model_of(sbml: str) -> Model:
-    return load(sbml)
+def _kept(values: np.ndarray, groups: Groups, times: np.ndarray, assay: Assay) -> np.ndarray:
+    """Which points are measured (trajectory, replicate, time, observable)."""
+    kept = np.ones(values.shape, bool)
+    gaps: list[tuple[int | str, Gap]] = [(_KEEP, RandomFraction(assay.keep))] if assay.keep < 1 else []
+    for number, gap in enumerate(assay.gaps):
+        earlier = sum(type(one) is type(gap) for one in assay.gaps[:number])
+        gaps.append((f"{type(gap).__name__} {earlier}", gap))
+    for stream, gap in gaps:
+        if not is_random(gap):
+            shared = times if times.ndim == 1 else times[:, None]
+            kept &= gap.kept(values, shared, assay.names, None)
+            continue
+        for at, rng in _series(groups, stream, assay):
+            kept[at] &= gap.kept(values[at], times if times.ndim == 1 else times[at[0]], assay.names, rng)
+    return kept

@@ -47,7 +47,7 @@ def trajectories(
         The axes, (observable,); `.save(path)` writes the figure.
     """
     check_layout(data)
-    names = _observables(data, observables)
+    names = observables_of(data, observables)
     rows = _first_of_draws(data, draws)
     made = style.grid(len(names), axes)
     for one, name in zip(made, names, strict=True):
@@ -106,7 +106,7 @@ def band(
     """
     check_layout(truth)
     check_layout(measurements)
-    names = _observables(measurements, observables)
+    names = observables_of(measurements, observables)
     require_comparable(truth, measurements, names)
     covered = coverage(truth, measurements, names)
     made = style.grid(len(names), axes)
@@ -182,7 +182,7 @@ def forecasts(
     named = {"forecast": forecasts} if isinstance(forecasts, xr.Dataset) else dict(forecasts)
     if not named:
         raise ValueError("forecasts must hold one forecast or more, by the name of the forecaster.")
-    names = _observables(data, observables)[: None if observables is not None else 3]
+    names = observables_of(data, observables)[: None if observables is not None else 3]
     for forecaster, forecast in named.items():
         if "forecast" not in forecast:
             raise DataError(f"{forecaster!r} has no 'forecast'; it has {', '.join(map(str, forecast.data_vars))}.")
@@ -290,7 +290,8 @@ def _of_observable(data: xr.Dataset, variable: str, name: str) -> xr.DataArray:
     return data[variable].sel(observable=name)
 
 
-def _observables(data: xr.Dataset, asked: Iterable[str] | None) -> list[str]:
+def observables_of(data: xr.Dataset, asked: Iterable[str] | None) -> list[str]:
+    """Return the observables (or species) that were asked for, the first ones by default; refuse unknown names."""
     dimension = "observable" if "observable" in data.dims else "species"
     there = data[dimension].values.tolist()
     if asked is None:

@@ -12,7 +12,7 @@ from sbml_hybrid.benchmarking.cells import Cell
 from sbml_hybrid.benchmarking.runner import cells_of
 from sbml_hybrid.data.dataset import split
 from sbml_hybrid.errors import StudyError, unknown_name
-from sbml_hybrid.measurement.assay import readout
+from sbml_hybrid.measurement.observables import readout
 from sbml_hybrid.mechanism.reader import load
 from sbml_hybrid.simulation.ensemble import simulate
 from sbml_hybrid.study.file import Study

@@ -297,7 +297,7 @@ def test_a_benchmark_and_a_band_want_one_unit(truth):
 
 
 def test_a_mechanism_in_other_units_than_the_data_is_noticed():
-    from sbml_hybrid.measurement.assay import unlike
+    from sbml_hybrid.measurement.observables import unlike
 
     model = sh.load(MODEL)
     data = sh.measure(sh.simulate(model, times=[0, 1]), {"a": "A", "sum": "C*A + B"}, seed=0)

@@ -116,7 +116,7 @@ def test_upper_and_lower_case_differ(word):
 
 def test_an_observable_may_use_an_id_that_is_also_a_built_in_word():
     from sbml_hybrid import simulate
-    from sbml_hybrid.measurement.assay import readout
+    from sbml_hybrid.measurement.observables import readout
 
     model = load(load("S -> ; k*S; S = 10; k = 0; fi = 4").to_sbml().replace('"fi"', '"pi"'))
 
