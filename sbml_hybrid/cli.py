@@ -104,7 +104,7 @@ def _measure(arguments: argparse.Namespace) -> None:
     from sbml_hybrid.data.store import open as open_dataset
     from sbml_hybrid.data.store import save
     from sbml_hybrid.measurement.assay import measure
-    from sbml_hybrid.study.recipe import noise_from_text
+    from sbml_hybrid.study.assays import noise_from_text
 
     if Path(arguments.output).exists():
         raise FileExistsError(f"{arguments.output} is there already. Choose another name with -o.")
@@ -121,7 +121,7 @@ def _benchmark(arguments: argparse.Namespace) -> None:
     from sbml_hybrid.data.tables import read_csv
     from sbml_hybrid.mechanism.reader import load
     from sbml_hybrid.study import run_benchmark
-    from sbml_hybrid.study.file import Benchmark, Split
+    from sbml_hybrid.study.sections import Benchmark, Split
     from sbml_hybrid.study.rivals import rivals_from_names
 
     path = Path(arguments.data)

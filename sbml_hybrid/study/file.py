@@ -5,120 +5,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from sbml_hybrid.errors import SourceNotFound, StudyError, unknown_name
-
-
-def _whole(least: int) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"must be a whole number, {least} or more")
-        return value
-
-    return read
-
-
-def _number(least: float | None = None, most: float | None = None) -> Callable[[Any], float]:
-    def read(value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError("must be a number")
-        if (least is not None and value < least) or (most is not None and value > most):
-            raise ValueError(f"must be {least:g} or more" if most is None else f"must lie in {least:g} to {most:g}")
-        return float(value)
-
-    return read
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("must be text in quotes")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")
-    return value
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError('must be a list of names, such as ["A", "B"]')
-    return tuple(value)
-
-
-def _numbers(value: Any) -> tuple[float, ...]:
-    if not isinstance(value, list) or not value:
-        raise ValueError("must be a list of numbers, such as [0, 5, 15, 30]")
-    return tuple(_number()(item) for item in value)
-
-
-def _observables(value: Any) -> tuple[str, ...] | dict[str, str]:
-    if isinstance(value, dict) and value and all(isinstance(item, str) for item in value.values()):
-        return dict(value)
-    if isinstance(value, list) and value:
-        return _names(value)
-    raise ValueError('must be a list of species, such as ["A"], or formulas by name, such as {total = "A + A_p"}')
-
-
-def _table(value: Any) -> dict[str, dict]:
-    if not isinstance(value, dict) or not all(isinstance(item, dict) for item in value.values()):
-        raise ValueError("must be a table of tables")
-    return value
-
-
-def _setting(read: Callable, default: Any = MISSING) -> Any:
-    extra = {"default_factory": dict} if default == {} else {"default": default}
-    return field(metadata={"read": read}, **extra)
-
-
-@dataclass(frozen=True)
-class Simulation:
-    """``[simulate]``: what varies, how often, and at which times."""
-
-    draws: int = _setting(_whole(2))
-    end: float | None = _setting(_number(0), None)
-    points: int = _setting(_whole(2), 101)
-    times: tuple[float, ...] | None = _setting(_numbers, None)
-    fold: float = _setting(_number(1), 1.5)
-    of: tuple[str, ...] | None = _setting(_names, None)
-    initial: bool = _setting(_flag, False)
-    priors: Mapping[str, Mapping] = _setting(_table, {})
-    design: str = _setting(_text, "random")
-    seed: int = _setting(_whole(0), 0)
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """``[measure]``: what an assay reads, with how much noise, and how many points it misses."""
-
-    observables: tuple[str, ...] | Mapping[str, str] | None = _setting(_observables, None)
-    noise: str = _setting(_text, "lognormal:0.1")
-    keep: float = _setting(_number(0, 1), 1.0)
-    schedule: tuple[float, ...] | None = _setting(_numbers, None)
-    seed: int = _setting(_whole(0), 1)
-
-
-@dataclass(frozen=True)
-class Split:
-    """``[split]``: which share of the draws is held out."""
-
-    test: float = _setting(_number(0, 1), 0.2)
-    seed: int = _setting(_whole(0), 2)
-
-
-@dataclass(frozen=True)
-class Benchmark:
-    """``[benchmark]``: how much a forecaster sees, how far it forecasts, and who takes part."""
-
-    lookback: int = _setting(_whole(1))
-    horizon: int = _setting(_whole(1))
-    rivals: Mapping[str, Mapping] = _setting(_table)
-    known: tuple[str, ...] = _setting(_names, ())
-    seed: int = _setting(_whole(0), 3)
+from sbml_hybrid.study.sections import Benchmark, Measurement, Simulation, Split, text, whole
 
 
 @dataclass(frozen=True)
@@ -138,7 +30,7 @@ class Study:
     benchmark: Benchmark | None
 
 
-_TOP = {"name": _text, "title": _text, "model": _text, "mechanism": _text, "jobs": _whole(1)}
+_TOP = {"name": text, "title": text, "model": text, "mechanism": text, "jobs": whole(1)}
 _SECTIONS = {"simulate": Simulation, "measure": Measurement, "split": Split}
 
 
@@ -193,6 +85,8 @@ def read_study(path: str | Path) -> Study:
 
 
 def _check_times(simulate: Simulation, reader: _Reader) -> None:
+    if simulate.steady_state:
+        return
     if (simulate.end is None) == (simulate.times is None):
         raise StudyError(f"[simulate] in {reader.path} needs either end (and points) or times.")
     if simulate.end is not None and simulate.end <= 0:

@@ -7,7 +7,7 @@ import json
 import xarray as xr
 
 from sbml_hybrid.benchmarking.fingerprints import environment, fingerprint
-from sbml_hybrid.study.file import Benchmark, Split
+from sbml_hybrid.study.sections import Benchmark, Split
 from sbml_hybrid.study.plan import Plan
 
 

@@ -44,6 +44,8 @@ def make_plan(study: Study) -> Plan:
             f"{study.path} has no [benchmark], so there is nobody to rank. Add one, or make the data alone: "
             f"sbml-hybrid generate {study.path}"
         )
+    if study.simulate.steady_state:
+        raise StudyError(f"{study.path} makes steady states, and there is nothing to forecast. Use: sbml-hybrid generate")
     recipe = make_recipe(study)
     mechanism = load(study.mechanism) if study.mechanism else None
     for name in study.benchmark.known:
@@ -65,7 +67,7 @@ def _try(plan: Plan) -> None:
             f"lookback {asked.lookback} + horizon {asked.horizon} = {asked.lookback + asked.horizon} time points, but "
             f"{study.path} measures at {points}. Shorten one, or simulate longer."
         )
-    labels = recipe.draws.index.values
+    labels = np.arange(len(recipe.draws))
     many = recipe.trial.isel(trajectory=np.zeros(len(labels), int), time=[0])
     many = many.assign_coords(trajectory=labels, draw=("trajectory", labels))
     split(many, study.split.test, seed=study.split.seed)  # whether a side would be empty

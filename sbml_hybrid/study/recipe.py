@@ -1,4 +1,4 @@
-"""How a study's data is made: its model, draws, times and measurements, tried on a few trajectories first."""
+"""How a study's data is made: its model, draws, conditions, times and assay, tried on a few trajectories first."""
 
 from __future__ import annotations
 
@@ -8,51 +8,74 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
-from sbml_hybrid.errors import StudyError
+from sbml_hybrid.errors import SbmlHybridError, StudyError, unknown_name
 from sbml_hybrid.measurement.assay import measure
-from sbml_hybrid.measurement.noise import kind_of
 from sbml_hybrid.mechanism.reader import load
-from sbml_hybrid.simulation.designs import sample
+from sbml_hybrid.simulation.conditions import condition_from_dict
+from sbml_hybrid.simulation.designs import Design
 from sbml_hybrid.simulation.ensemble import simulate
 from sbml_hybrid.simulation.estimate import Estimate, estimate
 from sbml_hybrid.simulation.priors import around, of, prior_from_dict
+from sbml_hybrid.simulation.runs import Deterministic, run_from_dict
+from sbml_hybrid.simulation.steady import steady_state
+from sbml_hybrid.simulation.times import jittered
+from sbml_hybrid.study.assays import assay_of
 from sbml_hybrid.study.file import Study
+from sbml_hybrid.study.sections import Simulation
 
 _TRIAL = 6  # draws that are simulated and measured to see that the rest will work
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recipe:
-    """The data of a study to be: its model loaded, its draws made, its noise configured.
+    """The data of a study to be.
 
-    `left_out` says why parameters do not vary; `cost` is a guess from a few draws; `trial` holds these, simulated.
+    Parameters
+    ----------
+    study, model
+        The study, and its model.
+    draws
+        Its draws, made when they are needed.
+    left_out
+        Quantity -> why it does not vary.
+    settings
+        What `simulate` is told beside draws and times: conditions, kind of run, quantities, dtype.
+    times
+        Planned times (time,), and those of each trajectory (trajectory, sample) where they jitter; None for a steady
+        state.
+    assay
+        The arguments of `measure`.
+    cost
+        What the simulations will take, where it can be guessed; not of steady states.
+    trial
+        A few draws, simulated.
     """
 
     study: Study
     model: Any
-    times: np.ndarray
-    draws: pd.DataFrame
+    draws: Design
     left_out: Mapping[str, str]
-    noise: Any
-    cost: Estimate
+    settings: Mapping[str, Any]
+    times: np.ndarray | None
+    assay: Mapping[str, Any]
+    cost: Estimate | None
     trial: xr.Dataset
 
     @property
     def points(self) -> int:
         """How many time points are measured."""
-        return len(self.times if self.study.measure.schedule is None else self.study.measure.schedule)
+        planned = 1 if self.times is None else self.times.shape[-1]
+        return planned if self.study.measure.schedule is None else len(self.study.measure.schedule)
 
     def simulate(self, store: str | os.PathLike) -> xr.Dataset:
         """Simulate all draws, or go on where an interrupted run stopped."""
-        return simulate(self.model, self.draws, times=self.times, jobs=self.study.jobs, store=store)
+        return _simulated(self.model, self.draws, self.times, self.settings, jobs=self.study.jobs, store=store)
 
     def measure(self, truth: xr.Dataset) -> xr.Dataset:
         """Measure the trajectories as the study says."""
-        asked = self.study.measure
-        return measure(truth, asked.observables, self.noise, asked.keep, asked.schedule, seed=asked.seed)
+        return measure(truth, **self.assay)
 
 
 def make_recipe(study: Study) -> Recipe:
@@ -64,27 +87,66 @@ def make_recipe(study: Study) -> Recipe:
         For whatever could not work.
     """
     model, asked = load(study.model), study.simulate
-    times = np.linspace(0.0, asked.end, asked.points) if asked.times is None else np.array(asked.times)
-    rates = around(model, asked.fold, asked.of, asked.initial)
-    own = {name: prior_from_dict(said, study.path.parent) for name, said in asked.priors.items()}
-    priors = of(model, {**rates, **own})
-    draws = sample(priors, asked.draws, seed=asked.seed, design=asked.design)
-    if not len(draws.columns):
-        raise StudyError(f"Nothing varies in {model.source}, so all experiments would be one. Name quantities with of.")
-    noise = noise_from_text(study.measure.noise)
-    cost = estimate(model, draws, times=times, jobs=study.jobs)
-    trial = simulate(model, draws.iloc[:_TRIAL], times=times)
-    left_out = {k: why for k, why in {**rates.left_out, **priors.left_out}.items() if k not in draws.columns}
-    recipe = Recipe(study, model, times, draws, left_out, noise, cost, trial)
+    settings = _settings(study)
+    draws, left_out = _draws(model, study, settings.get("conditions", ()))
+    rows = len(draws) * max(1, len(settings.get("conditions", ())))
+    times = None if asked.steady_state else _times(asked, rows)
+    some = draws.rows(0, _TRIAL)
+    few = times if times is None or times.ndim == 1 else times[: len(some) * rows // len(draws)]
+    trial = _simulated(model, some, few, settings)
+    cost = None if times is None else estimate(model, draws, times=times, jobs=study.jobs, **settings)
+    recipe = Recipe(
+        study, model, draws, left_out, settings, times, assay_of(study.measure, str(study.path)), cost, trial
+    )
     recipe.measure(trial)
     return recipe
 
 
-def noise_from_text(text: str) -> Any:
-    """Return the noise model that ``"lognormal:0.1"`` or ``"normal:0.05"`` says: its kind and its size."""
-    kind, _, size = text.partition(":")
+def _simulated(model: Any, draws: Any, times: np.ndarray | None, settings: Mapping[str, Any], **how: Any) -> xr.Dataset:
+    if times is None:
+        return steady_state(model, draws, **settings, **how)
+    return simulate(model, draws, times=times, **settings, **how)
+
+
+def _settings(study: Study) -> dict[str, Any]:
+    asked, place = study.simulate, f"[simulate] of {study.path}"
+    settings: dict[str, Any] = {"quantities": asked.quantities, "dtype": "float32" if asked.float32 else "float64"}
+    if asked.steady_state:
+        for name in ("conditions", "run", "times", "end", "jitter"):
+            if getattr(asked, name):
+                raise StudyError(f"{name} has no meaning with steady_state = true ({place}). Take one of them away.")
+        return settings
     try:
-        return kind_of(kind.strip())(float(size))
-    except (TypeError, ValueError) as error:
-        hint = "Write a kind and a size, such as lognormal:0.1 (10 %) or normal:0.05"
-        raise StudyError(f"The noise {text!r} cannot be read. {hint}.") from error
+        settings["run"] = Deterministic() if asked.run is None else run_from_dict(asked.run)
+        if asked.conditions:
+            tables = asked.conditions.items()
+            settings["conditions"] = [condition_from_dict({"name": name, **said}) for name, said in tables]
+    except (SbmlHybridError, ValueError) as error:
+        raise StudyError(f"{error} ({place})") from error
+    return settings
+
+
+def _draws(model: Any, study: Study, conditions: Any) -> tuple[Design, dict[str, str]]:
+    """The draws of a study, and why the other quantities do not vary."""
+    asked, place = study.simulate, f"priors in [simulate] of {study.path}"
+    rates = around(model, asked.fold, asked.of, asked.initial)
+    try:
+        own = {name: prior_from_dict(said, study.path.parent) for name, said in asked.priors.items()}
+    except (SbmlHybridError, ValueError, TypeError) as error:
+        raise StudyError(f"{error} ({place})") from error
+    doses = dict.fromkeys(name for condition in conditions for name in condition.columns)  # columns that doses take
+    quantities = of(model, {**rates, **{name: law for name, law in own.items() if name not in doses}})
+    for name in doses:
+        if name not in own and name not in quantities:
+            raise unknown_name("prior", name, own, f"{place}, which a condition asks for")
+    laws = {**quantities, **{name: own[name] for name in doses if name in own}}
+    if not laws and not conditions and asked.run is None:
+        raise StudyError(f"Nothing varies in {model.source}, so all experiments would be one. Name quantities with of.")
+    draws = Design(laws, asked.draws, asked.seed, asked.design)
+    left_out = {**rates.left_out, **quantities.left_out}
+    return draws, {name: why for name, why in left_out.items() if name not in draws.columns}
+
+
+def _times(asked: Simulation, rows: int) -> np.ndarray:
+    planned = np.linspace(0.0, asked.end, asked.points) if asked.times is None else np.array(asked.times)
+    return jittered(planned, rows, sd=asked.jitter, seed=asked.seed) if asked.jitter else planned

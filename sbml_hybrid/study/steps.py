@@ -26,11 +26,12 @@ from sbml_hybrid.data.store import save
 from sbml_hybrid.reporting.figures import Examples
 from sbml_hybrid.reporting.report import Story, write_report
 from sbml_hybrid.study.estimate import REPORT, seconds_to_learn
-from sbml_hybrid.study.file import Benchmark, Split, Study, read_study
+from sbml_hybrid.study.file import Study, read_study
 from sbml_hybrid.study.folder import Folder
 from sbml_hybrid.study.method import how, settings_of, versions
 from sbml_hybrid.study.plan import Plan, make_plan
 from sbml_hybrid.study.recipe import Recipe, make_recipe
+from sbml_hybrid.study.sections import Benchmark, Split
 from sbml_hybrid.wording import duration
 
 log = logging.getLogger("sbml_hybrid")

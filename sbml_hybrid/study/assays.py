@@ -1,0 +1,66 @@
+"""What a study says of its measurements, as `measure` takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sbml_hybrid.errors import SbmlHybridError, StudyError
+from sbml_hybrid.measurement.constraints import constraint_from_dict
+from sbml_hybrid.measurement.effects import Scaling, effect_from_dict
+from sbml_hybrid.measurement.gaps import gap_from_dict
+from sbml_hybrid.measurement.limits import Limits
+from sbml_hybrid.measurement.noise import kind_of, noise_from_dict
+from sbml_hybrid.measurement.plates import Plates
+from sbml_hybrid.study.sections import Measurement
+
+
+def assay_of(asked: Measurement, place: str) -> dict[str, Any]:
+    """Return the arguments of `measure` that a study's ``[measure]`` stands for.
+
+    Parameters
+    ----------
+    asked
+        The section.
+    place
+        Where it was read, for the errors.
+
+    Raises
+    ------
+    StudyError
+        A part of it cannot be made, with the reason.
+    """
+    noise = asked.noise
+    return {
+        "observables": asked.observables,
+        "noise": noise_from_text(noise) if isinstance(noise, str) else _made("noise", noise_from_dict, noise, place),
+        "keep": asked.keep,
+        "schedule": asked.schedule,
+        "scaling": _made("scaling", lambda said: Scaling(**said), asked.scaling, place),
+        "plates": _made("plates", lambda said: Plates(**said), asked.plates, place),
+        "effects": [_made("effects", effect_from_dict, one, place) for one in asked.effects],
+        "replicates": asked.replicates,
+        "constraints": [_made("constraints", constraint_from_dict, one, place) for one in asked.constraints],
+        "limits": _made("limits", lambda said: Limits(**said), asked.limits, place),
+        "gaps": [_made("gaps", gap_from_dict, one, place) for one in asked.gaps],
+        "seed": asked.seed,
+    }
+
+
+def noise_from_text(text: str) -> Any:
+    """Return the noise model that ``"lognormal:0.1"`` or ``"normal:0.05"`` says: its kind and its size."""
+    kind, _, size = text.partition(":")
+    try:
+        return kind_of(kind.strip())(float(size))
+    except (TypeError, ValueError) as error:
+        hint = "Write a kind and a size, such as lognormal:0.1 (10 %) or normal:0.05"
+        raise StudyError(f"The noise {text!r} cannot be read. {hint}.") from error
+
+
+def _made(setting: str, make: Callable[[Mapping], Any], said: Mapping | None, place: str) -> Any:
+    if said is None:
+        return None
+    try:
+        return make(said)
+    except (SbmlHybridError, ValueError, TypeError) as error:
+        raise StudyError(f"{setting} in [measure] of {place}: {error}") from error
