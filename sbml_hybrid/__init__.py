@@ -22,6 +22,7 @@ _PLACES = {
     "estimate": "simulation.estimate",
     "overview": "data.overview",
     "coverage": "data.coverage",
+    "steady_state": "simulation.steady",
     "to_roadrunner": "simulation.solver",
     "measure": "measurement.assay",
     "Plates": "measurement.plates",
