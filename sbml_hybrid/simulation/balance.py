@@ -16,7 +16,7 @@ from sbml_hybrid.mechanism.rates import ZERO
 UNSTABLE, UNDETERMINED, STABLE = -1, 0, 1
 STABILITIES = {UNSTABLE: "unstable", UNDETERMINED: "undetermined", STABLE: "stable"}
 SINGULAR = 1e-11  # reciprocal condition of the Jacobian, rows and columns scaled, at which Newton's step means nothing
-ZERO_EIGENVALUE = 1e-9  # relative to the largest one: what differences leave of a zero
+ZERO_EIGENVALUE = 1e-11  # relative to the largest one: what differences leave of a zero
 ITERATIONS = 30
 Rates = Callable[[np.ndarray], np.ndarray]  # states (..., state) -> derivatives of amounts and values (..., state)
 # Fourth-order differences: around a point, and to one side where a species would become negative.
@@ -82,10 +82,12 @@ class Balance:
         if not np.isfinite(slope).all():
             return None
         link, free = self._link(slope, size)
-        matrix = (slope[free] @ link) * size[free] / size[free][:, None]
-        rows = np.abs(matrix).max(axis=1, initial=0.0)
-        if not len(free) or not (rows > 0).all() or np.linalg.cond(matrix / rows[:, None]) * SINGULAR > 1:
-            return Root(state, STABLE) if not len(free) else None
+        if not len(free):
+            return Root(state, STABLE)
+        matrix = _scaled(slope[free] @ link, size[free])
+        if _is_singular(matrix):
+            return None
+        rows = np.abs(matrix).max(axis=1)
         inverse = np.linalg.inv(matrix / rows[:, None])
         at, last = state, np.inf
         for _ in range(ITERATIONS):
@@ -107,7 +109,10 @@ class Balance:
         link, free = self._link(slope, size)
         if not len(free):
             return STABLE
-        values = np.linalg.eigvals((slope[free] @ link) * size[free] / size[free][:, None])
+        matrix = _scaled(slope[free] @ link, size[free])
+        if _is_singular(matrix):
+            return UNDETERMINED
+        values = np.linalg.eigvals(matrix)
         nearest, noise = values.real.max(), ZERO_EIGENVALUE * np.abs(values).max()
         return UNDETERMINED if abs(nearest) <= noise else STABLE if nearest < 0 else UNSTABLE
 
@@ -139,6 +144,16 @@ class Balance:
         link[free, np.arange(len(free))] = 1.0
         link[dependent] = -totals[:, free]
         return link, free
+
+
+def _scaled(matrix: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """The Jacobian of states relative to their size; its eigenvalues are the same."""
+    return matrix * size / size[:, None]
+
+
+def _is_singular(matrix: np.ndarray) -> bool:
+    rows = np.abs(matrix).max(axis=1)
+    return not (rows > 0).all() or bool(np.linalg.cond(matrix / rows[:, None]) * SINGULAR > 1)
 
 
 def _totals(model: Model, odes: Odes) -> np.ndarray:
