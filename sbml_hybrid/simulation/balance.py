@@ -64,8 +64,10 @@ class Balance:
         around = rates(moved) - rates(state)
         return np.einsum("ks,ksr->rs", weights, around) / step
 
-    def root(self, state: np.ndarray, rates: Rates, size: np.ndarray, near: np.ndarray) -> Root | None:
-        """Return the root within `near` of `state` that has the same conserved totals; None if there is none.
+    def root(
+        self, state: np.ndarray, rates: Rates, size: np.ndarray, near: np.ndarray, start: np.ndarray | None = None
+    ) -> Root | None:
+        """Return the root within `near` of `state`, with the same conserved totals; None if there is none.
 
         Parameters
         ----------
@@ -77,19 +79,21 @@ class Balance:
             How large each state is for a difference, above 0.
         near
             How far from `state` the root may be.
+        start
+            A state (state,) whose totals are exact where those of `state` are rounded.
         """
         slope = self.jacobian(state, rates, size)
         if not np.isfinite(slope).all():
             return None
-        link, free = self._link(slope, size)
+        link, free, restored = self._link(slope, size, 0.0 if start is None else start - state)
         if not len(free):
-            return Root(state, STABLE)
+            return Root(state + restored, STABLE)
         matrix = _scaled(slope[free] @ link, size[free])
         if _is_singular(matrix):
             return None
         rows = np.abs(matrix).max(axis=1)
         inverse = np.linalg.inv(matrix / rows[:, None])
-        at, last = state, np.inf
+        at, last = state + restored, np.inf
         for _ in range(ITERATIONS):
             step = link @ (size[free] * (inverse @ (-rates(at)[free] / size[free] / rows)))
             at = at + step
@@ -106,7 +110,7 @@ class Balance:
         slope = self.jacobian(state, rates, size)
         if not np.isfinite(slope).all():
             return UNDETERMINED
-        link, free = self._link(slope, size)
+        link, free, _ = self._link(slope, size)
         if not len(free):
             return STABLE
         matrix = _scaled(slope[free] @ link, size[free])
@@ -124,11 +128,13 @@ class Balance:
         at = np.where(negative, 0.0, at)
         return Root(at, self.stability(at, rates, size))
 
-    def _link(self, slope: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _link(
+        self, slope: np.ndarray, size: np.ndarray, lost: np.ndarray | float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """How all states follow from the free ones (state, free), and which these are (Reder's link matrix).
 
         Of each conserved total the largest member follows from the others, so that no small number is
-        the difference of large ones.
+        the difference of large ones. Third, what to add to these members so that the totals have what `lost` has.
         """
         kept = np.abs(self.totals @ slope) <= 1e-6 * (np.abs(self.totals) @ np.abs(slope))
         totals = self.totals[kept.all(axis=1)]
@@ -143,7 +149,9 @@ class Balance:
         link = np.zeros((len(size), len(free)))
         link[free, np.arange(len(free))] = 1.0
         link[dependent] = -totals[:, free]
-        return link, free
+        restored = np.zeros(len(size))
+        restored[dependent] = totals @ np.broadcast_to(lost, size.shape)
+        return link, free, restored
 
 
 def _scaled(matrix: np.ndarray, size: np.ndarray) -> np.ndarray:

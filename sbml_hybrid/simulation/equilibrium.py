@@ -123,7 +123,8 @@ class _Path:
         self.solver.begin(varied, dependent)
         self.solver._configure(self.rung, np.array([0.0, LOOKS[0]]))
         self.solver.engine.integrator.restart(0.0)
-        self.state = self.peak = np.abs(self.read())
+        self.state = self.begun = self.read()
+        self.peak = np.abs(self.state)
         self.resolved = self._resolved()
 
     def read(self) -> np.ndarray:
@@ -177,7 +178,8 @@ class _Path:
         self.early = self.early or self.peak.max(initial=0.0)
 
     def _root_nearby(self, rates: Rates) -> Root | None:
-        return self.balance.root(self._without_noise(), rates, self.size(), self.near())
+        start = None if self.balance.odes.model.events else self.begun
+        return self.balance.root(self._without_noise(), rates, self.size(), self.near(), start)
 
     def _at_rest(self, rates: Rates) -> Root:
         state = self._without_noise()
