@@ -23,6 +23,8 @@ _PLACES = {
     "overview": "data.overview",
     "coverage": "data.coverage",
     "steady_state": "simulation.steady",
+    "jittered": "simulation.times",
+    "irregular": "simulation.times",
     "to_roadrunner": "simulation.solver",
     "measure": "measurement.assay",
     "Plates": "measurement.plates",
