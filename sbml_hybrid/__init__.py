@@ -32,6 +32,7 @@ _PLACES = {
     "Limits": "measurement.limits",
     "check": "data.dataset",
     "split": "data.dataset",
+    "own_times": "data.sampling",
     "convert": "data.conversion",
     "save": "data.store",
     "open": "data.store",
