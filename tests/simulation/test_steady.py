@@ -60,6 +60,18 @@ def test_an_open_chain_rests_at_inflow_over_rate(inflow, rates):
     np.testing.assert_allclose(found["truth"].values[0, 0], inflow / np.array(rates), rtol=1e-9)
 
 
+def test_a_covalent_cycle_has_the_sharp_threshold_of_goldbeter_and_koshland():
+    """doi:10.1073/pnas.78.11.6840, in the form of Tyson, Chen and Novak (2003)."""
+    cycle = sh.load("W -> Wp; v1*W/(K + W); Wp -> W; v2*Wp/(K + Wp); W = 1; Wp = 0; v1 = 1; v2 = 1; K = 1")
+    v1, k = (grid.ravel() for grid in np.meshgrid(np.logspace(-1, 1, 15), [0.01, 0.1, 1]))
+
+    found = sh.steady_state(cycle, pd.DataFrame({"v1": v1, "K": k}))
+
+    b = 1 - v1 + k + v1 * k
+    expected = 2 * v1 * k / (b + np.sqrt(b**2 - 4 * (1 - v1) * v1 * k))
+    np.testing.assert_allclose(found["truth"].sel(species="Wp", time=0.0), expected, rtol=1e-9)
+
+
 def test_a_product_made_in_two_ways_rests_where_its_trajectory_does_though_no_root_is_isolated():
     found = sh.steady_state(sh.load("A -> B; A; A -> C; 2*A; A = 1; B = 0; C = 0"))
 
