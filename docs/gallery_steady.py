@@ -34,15 +34,15 @@ def _memory(axes) -> None:
     doses = np.logspace(-6, -3, 61)
     some = sh.sample(sh.around(model, fold=1.15), 6, seed=0)
     for before, colour, label in (
-        (0.0, style.COLOURS[0], "rising from 0"),
-        (1e-2, style.COLOURS[1], "falling from 10 mM"),
+        (0.0, style.COLOURS[0], "0"),
+        (1e-2, style.COLOURS[1], "10 mM"),
     ):
         for i in range(len(some)):
             draws = pd.DataFrame({"IPTG": doses}).assign(**some.iloc[i])
             level = sh.steady_state(model, draws, before={"IPTG": before})["truth"].sel(species="V", time=0.0)
             axes.semilogx(doses, level, color=colour, linewidth=1.1, alpha=0.8, label=None if i else label)
     axes.set(xlabel="IPTG (M)", ylabel="V at rest (with GFP)", title="Toggle switch: a memory")
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="lower right", title="IPTG before")
 
 
 def _ultrasensitivity(axes) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -80,9 +79,7 @@ def equilibrium(solver: Solver, start: Start) -> Equilibrium:
     return Equilibrium({}, FAILED, len(LADDER) - 1, reason=reason)
 
 
-@lru_cache(maxsize=8)
-def _balance(hash: str, model: Model) -> Balance:
-    return Balance(model)
+_balances: dict[str, Balance] = {}
 
 
 def balance_of(model: Model) -> Balance:
@@ -93,7 +90,13 @@ def balance_of(model: Model) -> Balance:
     ModelError
         The model's rates depend on time itself.
     """
-    return _balance(model.hash, model)
+    balance = _balances.get(model.hash)
+    if balance is None:
+        balance = Balance(model)
+        for oldest in list(_balances)[:-7]:
+            _balances.pop(oldest, None)
+        _balances[model.hash] = balance
+    return balance
 
 
 @dataclass(eq=False)
@@ -114,12 +117,15 @@ class _Path:
         self.ids = [name(id) for id in odes.states]
         by_id = odes.model.by_id
         self.held_ids = {held: name(species_of(held)) for held in odes.held if species_of(held) in by_id}
-        varied = [(name(id), value) for id, value in self.start.varied]
-        dependent = [(name(id), value) for id, value in self.start.dependent]
         species = [by_id[id] for id in odes.states if isinstance(by_id.get(id), Species)]
         self.compartments = [name(s.compartment) for s in species]
         fixed = not {s.compartment for s in species} & odes.model.assignment_rules.keys()
         self.fast = fixed and self.ids == self.engine.getFloatingSpeciesIds() and not odes.model.rate_rules
+        self.peak = np.zeros(len(self.ids))
+
+    def _begin(self) -> None:
+        name = self.solver._name
+        varied, dependent = ([(name(id), value) for id, value in s] for s in (self.start.varied, self.start.dependent))
         self.solver.begin(varied, dependent)
         self.solver._configure(self.rung, np.array([0.0, LOOKS[0]]))
         self.solver.engine.integrator.restart(0.0)
@@ -132,7 +138,8 @@ class _Path:
         return np.array([self.engine[id] for id in self.ids])
 
     def followed(self) -> Root | None:
-        """Where the trajectory comes to rest."""
+        """Where the trajectory comes to rest; None if it does not."""
+        self._begin()
         model = self.balance.odes.model
         switches = switch_times(model, dict(self.start.varied), 1, LONGEST)[0] if model.events else ()
         looks = sorted({*LOOKS, *switches[-1:]})
@@ -140,9 +147,9 @@ class _Path:
         for look in looks:
             before, self.events = self.state, 0
             self._integrate([*(s for s in switches if self.time < s < look), look])
-            if self.events > RECURRING or look < max(switches, default=0.0):
-                if self.events > RECURRING:
-                    return None
+            if self.events > RECURRING:
+                return None
+            if look < max(switches, default=0.0):
                 continue
             rates = self.rates()
             root = self._root_nearby(rates)

@@ -58,6 +58,8 @@ class Rest:
         before = np.where(self.rests[:, None], rows.before, rows.values)
         given = run.given(model, {name: before[:, i] for i, name in enumerate(rows.names)})
         self._starts = Starts(model, given, len(rows))
+        # A compiled model that another integrator has taken over cannot go back to CVODE.
+        self._solver = None if getattr(run, "integrator", "cvode") == "cvode" else Solver(model)
         self._last: tuple[bytes, Any] = (b"", None)
 
     def start(self, solver: Solver, row: int, own: Start) -> tuple[Start, Outcome | None]:
@@ -87,5 +89,5 @@ class Rest:
 
         key = self.before[row].tobytes()
         if self._last[0] != key:
-            self._last = key, equilibrium(solver, self._starts[row])
+            self._last = key, equilibrium(self._solver or solver, self._starts[row])
         return self._last[1]

@@ -269,3 +269,12 @@ def test_a_rest_that_does_not_exist_before_is_the_reason_of_its_own():
 
     assert status(found) == ["not_equilibrated"] * 2
     assert "no steady state to begin in: A grows without end" in found.attrs["failures"]
+
+
+def test_a_start_that_is_no_number_is_a_failed_row_and_no_other():
+    model = sh.load("A -> B; k1*A - k2*B; A = 10; B = 0; k1 = 3; k2 = 1; -> C; 1/d - C; C = 0; d = 1")
+
+    found = sh.steady_state(model, pd.DataFrame({"d": [1.0, 0.0, 2.0]}))
+
+    assert (found["status"] == 0).values.tolist() == [True, False, True]
+    np.testing.assert_allclose(found["truth"].sel(species="C", time=0.0, trajectory=[0, 2]), [1, 0.5], rtol=1e-10)
