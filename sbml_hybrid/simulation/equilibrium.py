@@ -141,7 +141,8 @@ class _Path:
         """Where the trajectory comes to rest; None if it does not."""
         self._begin()
         model = self.balance.odes.model
-        switches = switch_times(model, dict(self.start.varied), 1, LONGEST)[0] if model.events else ()
+        given = {id: np.array([value]) for id, value in self.start.varied}
+        switches = switch_times(model, given, 1, LONGEST)[0] if model.events else ()
         looks = sorted({*LOOKS, *switches[-1:]})
         confirmed: Root | None = None
         for look in looks:

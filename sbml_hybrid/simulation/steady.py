@@ -166,7 +166,7 @@ def _source(model: Model, draws: Any, before: Mapping[str, float] | None) -> Sou
     bad = [name for name, value in before.items() if not np.isfinite(value)]
     if bad:
         raise ValueError(f"before has {before[bad[0]]!r} for {bad[0]!r}; it needs a finite number.")
-    missing = [name for name in before if name not in source.names]
+    missing = [name for name in before if name not in source.part(0, 1).names]
     if missing:
         rows = source.part(0, len(source))
         frame = pd.DataFrame(dict(rows.given), index=rows.labels).assign(**{n: _nominal(model, n) for n in missing})

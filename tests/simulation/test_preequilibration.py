@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 import sbml_hybrid as sh
-from sbml_hybrid.simulation.ensemble import prepare
+from sbml_hybrid.simulation.rows import source_of
 from sbml_hybrid.simulation.runs import Deterministic
-from sbml_hybrid.simulation.solver import NOT_EQUILIBRATED
-from sbml_hybrid.simulation.work import simulate_rows
+from sbml_hybrid.simulation.solver import NOT_EQUILIBRATED, selection_of
+from sbml_hybrid.simulation.work import Task, simulate_rows
 
 TIMES = np.linspace(0, 30, 31)
 RELAY = (
@@ -20,7 +20,8 @@ RELAY = (
 
 
 def simulated(model, draws, before, times=TIMES, rows=None):
-    source, _, task = prepare(model, draws, times, Deterministic(), None, "float64")
+    source = source_of(model, draws, times)
+    task = Task(model, tuple(selection_of(model, name)[0] for name in model.states), Deterministic())
     part = source.part(0, len(source))
     part = replace(part, before=np.asarray(before, float))
     rows = np.arange(len(part)) if rows is None else np.asarray(rows)

@@ -150,6 +150,16 @@ def test_events_on_the_way_are_gone_through_and_a_rhythm_of_events_is_no_rest():
         sh.steady_state(recurring)
 
 
+def test_a_drawn_dose_that_comes_late_counts_and_one_that_never_comes_does_not():
+    model = sh.load("-> S; p - 0.1*S; S = 1; A -> B; k*A - B; A = 2; B = 0; k = 1; p = 1; t = 0; E: at time > t: A = A + 6")
+    draws = pd.DataFrame({"t": [3.0, 12345.0, 1e7, np.finfo(float).max], "k": [1.0, 2.0, 3.0, 1.0]})
+
+    found = sh.steady_state(model, draws)
+
+    b = np.array([8, 8, 8, 2]) * draws["k"] / (1 + draws["k"])
+    np.testing.assert_allclose(found["truth"].sel(species="B", time=0.0), b, rtol=1e-7)
+
+
 def test_rates_that_depend_on_time_are_refused_with_the_way_there():
     model = sh.load("S -> ; k*S; S = 1; k := 1 + sin(time)")
 
