@@ -177,7 +177,9 @@ class _Path:
                 caps += [span / 1000] if self.solver.jumps else []
                 self.solver.engine.integrator.setValue("maximum_time_step", min(caps, default=0.0))
                 self.solver._settings["maximum_time_step"] = min(caps, default=0.0)
-                self.solver.engine.simulate(times=[self.time, stop])
+                # An event at the stop would be lost if rounding kept the stop from being reached.
+                reached = self.time + (stop - self.time) == stop
+                self.solver.engine.simulate(times=[self.time, *([] if reached else [self.time + span / 2]), stop])
                 self.time = stop
         self.state = self.read()
         if not np.isfinite(self.state).all():

@@ -286,9 +286,12 @@ class Solver:
         """Bring the model to the start of a draw, with no trace of the one before.
 
         ``RoadRunner.reset`` would fire the events of time 0 with the old values; the model's own
-        reset does not; restarting the integrator afterwards fires them.
+        reset does not; restarting the integrator afterwards fires them. What it takes for the start is the
+        last switch of the draw before, and it would fire what had happened by then.
         """
         model = self.engine.model
+        model.setIntegrationStartTime(0.0)
+        self.engine.integrator.setIntegrationStartTime(0.0)
         if len(self.model.events) > 1:  # libroadrunner orders events of one moment by C's rand()
             _libc.srand(1)
         model.reset(roadrunner.SelectionRecord.ALL)

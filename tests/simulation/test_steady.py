@@ -150,13 +150,19 @@ def test_events_on_the_way_are_gone_through_and_a_rhythm_of_events_is_no_rest():
         sh.steady_state(recurring)
 
 
-def test_a_drawn_dose_that_comes_late_counts_and_one_that_never_comes_does_not():
-    model = sh.load("-> S; p - 0.1*S; S = 1; A -> B; k*A - B; A = 2; B = 0; k = 1; p = 1; t = 0; E: at time > t: A = A + 6")
-    draws = pd.DataFrame({"t": [3.0, 12345.0, 1e7, np.finfo(float).max], "k": [1.0, 2.0, 3.0, 1.0]})
+def test_drawn_doses_that_come_late_count_and_one_that_never_comes_does_not():
+    model = sh.load(
+        "-> S; p - 0.1*S; S = 1; A -> B; k*A - B; A = 2; B = 0; k = 1; p = 1; t = 0; u = 0;"
+        "E: at time >= t: A = A + 6; F: at time >= u: A = A + 1"
+    )
+    t, u = np.sort(10 ** np.random.default_rng(0).uniform(-2, 2.5, (2, 4000)), axis=0)
+    hard = np.flatnonzero(t + (u - t) < u)[:8]  # libroadrunner goes so far, and not to u
+    draws = pd.DataFrame({"t": [*t[hard], 1e7], "u": [*u[hard], np.finfo(float).max], "k": [1.0, 2.0] * 4 + [3.0]})
+    assert len(draws) == 9
 
     found = sh.steady_state(model, draws)
 
-    b = np.array([8, 8, 8, 2]) * draws["k"] / (1 + draws["k"])
+    b = np.array([9.0] * 8 + [8.0]) * draws["k"] / (1 + draws["k"])
     np.testing.assert_allclose(found["truth"].sel(species="B", time=0.0), b, rtol=1e-7)
 
 
