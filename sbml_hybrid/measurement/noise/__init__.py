@@ -1,7 +1,7 @@
 """Noise models: how a readout scatters around its true value, and how likely a measurement is."""
 
 from sbml_hybrid.measurement.noise.along import AdjustingMean, Autocorrelated, Growing
-from sbml_hybrid.measurement.noise.combining import OneOf, PerObservable, alone, of_observable, resolved
+from sbml_hybrid.measurement.noise.combining import OneOf, PerObservable, alone, column, of_observable, resolved
 from sbml_hybrid.measurement.noise.counts import NegativeBinomial, Poisson
 from sbml_hybrid.measurement.noise.gaussian import Linear, Lognormal, Normal
 from sbml_hybrid.measurement.noise.protocol import Noise, mean_of
@@ -24,6 +24,7 @@ __all__ = [
     "resolved",
     "of_observable",
     "alone",
+    "column",
     "mean_of",
     "to_dict",
     "noise_from_dict",

@@ -94,9 +94,7 @@ class AdjustingMean(Gaussian):
     def law(self, truth: Any, xp: Any = np, times: Array | None = None) -> Law:
         """Return the additive law around the pulled readout."""
         if len(truth.shape) < 2:
-            raise DataError(
-                f"AdjustingMean noise takes whole series (..., time, observable), got shape {truth.shape}."
-            )
+            raise DataError(f"AdjustingMean noise takes whole series (..., time, observable), got shape {truth.shape}.")
         away = xp.mean(truth, axis=-2, keepdims=True) - truth
         return Law(truth + self.weight * away, self.spread * xp.abs(away))
 
@@ -190,5 +188,3 @@ class Autocorrelated:
     def scatter(self, truth: Array, times: Array | None = None) -> Array:
         """Return the standard deviation of a readout of `truth` by itself, in its units."""
         return self.noise.scatter(truth, times)
-
-

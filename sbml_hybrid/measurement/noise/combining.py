@@ -294,6 +294,11 @@ def of_observable(noise: Noise, name: str) -> Noise:
     return replace(noise, noises=tuple(of_observable(one, name) for one in noise.noises))
 
 
+def column(noise: Noise, position: int) -> Noise:
+    """Return the noise model at a position along the last axis of one that is resolved."""
+    return noise.noises[position] if isinstance(noise, Columns) else noise
+
+
 def alone(noise: Noise) -> Noise:
     """Return how each point scatters by itself, for those who weigh points one at a time.
 
@@ -306,7 +311,9 @@ def alone(noise: Noise) -> Noise:
         A point by itself does not say enough: `AdjustingMean` needs the whole series.
     """
     if isinstance(noise, AdjustingMean):
-        raise DataError("AdjustingMean noise needs whole series, and here points are weighed one by one. Try noise=.")
+        raise DataError(
+            "AdjustingMean noise needs whole series, and here points are weighed one by one. Give another noise model."
+        )
     if isinstance(noise, Autocorrelated):
         return alone(noise.noise)
     if isinstance(noise, PerObservable):

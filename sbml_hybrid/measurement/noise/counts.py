@@ -156,11 +156,17 @@ class Poisson(Counted):
         left = mean < a
         low, high = xp.where(left, mean, a), xp.where(left, a, mean)  # each in its own half
         down = log_tail(
-            lambda l: a * l + low * xp.expm1(-l), lambda l: a - low * xp.exp(-l), (40.0 + low) / a, xp
-        )  # fmt: skip
+            lambda w: a * w + low * xp.expm1(-w),
+            lambda w: a - low * xp.exp(-w),
+            (40.0 + low) / a,
+            xp,
+        )
         up = log_tail(
-            lambda l: high * xp.expm1(l) - a * l, lambda l: high * xp.exp(l) - a, xp.sqrt(80.0 / high), xp
-        )  # fmt: skip
+            lambda w: high * xp.expm1(w) - a * w,
+            lambda w: high * xp.exp(w) - a,
+            xp.sqrt(80.0 / high),
+            xp,
+        )
         edge = self.log_mass(k, mean, xp) + xp.log(mean)
         tail = edge + xp.where(left, down, up)
         rest = log_one_minus_exp(tail, xp)
@@ -241,8 +247,8 @@ class NegativeBinomial(Counted):
         at = xp.minimum(at, xp.log(a) - xp.log(b))
         total, reached = a + b, xp.softplus(at)
         tail = log_tail(
-            lambda l: a * l - total * (reached - xp.softplus(at - l)),
-            lambda l: a - total * xp.sigmoid(at - l),
+            lambda w: a * w - total * (reached - xp.softplus(at - w)),
+            lambda w: a - total * xp.sigmoid(at - w),
             (40.0 + total * reached) / a,
             xp,
         )

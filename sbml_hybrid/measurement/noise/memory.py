@@ -5,7 +5,6 @@ Everything here is in standard normal numbers z (..., time, observable) and in t
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np

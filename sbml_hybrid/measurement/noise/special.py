@@ -66,7 +66,7 @@ def deviance(x: Any, mean: Any, xp: Any) -> Any:
 
 
 def log_tail(drop: Callable, slope: Callable, first: Any, xp: Any) -> Any:
-    """Return log of the integral of exp(-drop(l)) over l > 0, for a convex `drop` that rises from zero.
+    """Return log of the integral of exp(-drop(w)) over w > 0, for a convex `drop` that rises from zero.
 
     64-point Gauss-Legendre up to where the integrand is exp(-40), found by Newton's method from `first`, beyond it.
     """
