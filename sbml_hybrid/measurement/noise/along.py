@@ -10,7 +10,7 @@ import numpy as np
 from sbml_hybrid.errors import DataError
 from sbml_hybrid.measurement.noise.gaussian import Gaussian, Law, with_limits
 from sbml_hybrid.measurement.noise.memory import conditional, filtered
-from sbml_hybrid.measurement.noise.protocol import Array, like, require_numbers, times_along
+from sbml_hybrid.measurement.noise.protocol import Array, as_float, like, require_numbers, times_along
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class Autocorrelated:
             density = conditional(z, remembered, at / self.time, xp)
             scale = log_scale
         else:
-            codes = censored + xp.zeros_like(z)
+            codes = as_float(censored, z, xp) + xp.zeros_like(z)
             density = filtered(z, remembered, codes, at / self.time, xp)
             scale = xp.where(codes == 0, log_scale, xp.zeros_like(z))
         density = xp.where(remembered, density - scale, alone)

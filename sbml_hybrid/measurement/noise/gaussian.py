@@ -41,7 +41,7 @@ class Law(NamedTuple):
         if self.logarithmic:
             free = xp.logical_and(free, center != 0)
             # With a negative truth a readout below its limit is one whose factor is above it.
-            turned = None if censored is None else censored * xp.where(center < 0, -1, 1)
+            turned = None if censored is None else xp.where(center < 0, -censored, censored)
             ratio = measured / xp.where(center != 0, center, xp.ones_like(center))
             possible = ratio > 0
             logged = xp.log(xp.where(possible, ratio, xp.ones_like(ratio)))

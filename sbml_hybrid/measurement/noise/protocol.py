@@ -85,6 +85,11 @@ def like(values: Any, model: Any, xp: Any) -> Any:
     return values if xp is np else xp.convert_to_tensor(values, dtype=model.dtype)
 
 
+def as_float(values: Any, model: Any, xp: Any) -> Any:
+    """Return whole numbers as an array of `xp` that can be reckoned with `model`."""
+    return values if xp is np else xp.cast(values, model.dtype)
+
+
 def require_models(kind: str, noises: Any, least: int = 0) -> tuple:
     """Return noise models as a tuple, and refuse what is none.
 

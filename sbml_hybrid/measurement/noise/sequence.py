@@ -15,13 +15,14 @@ from sbml_hybrid.measurement.noise.along import AdjustingMean, Growing
 from sbml_hybrid.measurement.noise.combining import OneOf, PerObservable, along
 from sbml_hybrid.measurement.noise.counts import Counted
 from sbml_hybrid.measurement.noise.gaussian import Gaussian, Law, Linear, Lognormal, Normal
-from sbml_hybrid.measurement.noise.protocol import Array, Noise, mean_of, require_models
+from sbml_hybrid.measurement.noise.protocol import Array, Noise, as_float, like, mean_of, require_models
 from sbml_hybrid.measurement.noise.special import LOG_2PI, log_sum
 
 _ROUNDS, _COARSE = 4, 33  # of closing in on where the integrand is, and at how many places
 _FINE = 129  # places where it is added up
 _DEEP = 45.0  # natural logarithms below its peak at which the integrand is cut
 _REACH = 9.5  # standard deviations
+_AT_ONCE = 2**15
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class InSequence:
         """
         known = xp.logical_not(xp.isnan(measured))
         safe = xp.where(known, measured, xp.zeros_like(measured)) + xp.zeros_like(truth)
-        codes = None if censored is None else censored + xp.zeros_like(safe)
+        codes = None if censored is None else as_float(censored, safe, xp) + xp.zeros_like(safe)
         each = []
         for share, noises in _branches(self.noises):
             density = _density(_merged(noises), safe, truth, codes, xp, times)
@@ -216,32 +217,29 @@ def _integral(integrand: Any, low: Any, high: Any, least: float, xp: Any) -> Any
     """
     for _ in range(_ROUNDS):
         step = xp.maximum((high - low) / (_COARSE - 1), 0.0 * low + least)
-        values = xp.stack([_within(integrand, low + i * step, high, step, xp) for i in range(_COARSE)])
+        values = xp.concatenate([_values(integrand, low, high, step, some, xp) for some in _blocks(_COARSE, low, xp)])
         inside = xp.logical_and(values > xp.max(values, axis=0) - _DEEP, xp.isfinite(values))
-        before, after = (_as_float(xp.argmax(one, axis=0), low, xp) for one in (inside, xp.flip(inside, axis=0)))
-        some = xp.any(inside, axis=0)
-        end = xp.where(some, xp.minimum(low + (_COARSE - after) * step, high), high)
-        low = xp.where(some, xp.maximum(low + (before - 1.0) * step, low), low)
+        before, after = (as_float(xp.argmax(one, axis=0), low, xp) for one in (inside, xp.flip(inside, axis=0)))
+        found = xp.any(inside, axis=0)
+        end = xp.where(found, xp.minimum(low + (_COARSE - after) * step, high), high)
+        low = xp.where(found, xp.maximum(low + (before - 1.0) * step, low), low)
         high = end
         if least:  # a sum is over whole numbers
             low, high = xp.floor(low), xp.ceil(high)
     step = xp.maximum((high - low) / (_FINE - 1), 0.0 * low + least)
-    peak, total = xp.full_like(low, -math.inf), xp.zeros_like(low)
-    for i in range(_FINE):  # added up one by one, which needs little memory
-        value = _within(integrand, low + i * step, high, step, xp)
-        higher = xp.maximum(peak, value)
-        base = xp.where(higher > -math.inf, higher, xp.zeros_like(higher))
-        total = total * xp.exp(peak - base) + xp.exp(value - base)
-        peak = higher
-    found = peak > -math.inf
-    logged = xp.log(xp.where(found, total, xp.ones_like(total))) + xp.where(found, peak, xp.zeros_like(peak))
-    return xp.where(found, logged + xp.log(step), xp.full_like(peak, -math.inf))
+    parts = [log_sum(_values(integrand, low, high, step, some, xp), xp) for some in _blocks(_FINE, low, xp)]
+    return log_sum(xp.stack(parts), xp) + xp.log(step)
 
 
-def _within(integrand: Any, place: Any, high: Any, step: Any, xp: Any) -> Any:
+def _values(integrand: Any, low: Any, high: Any, step: Any, some: Array, xp: Any) -> Any:
+    """The integrand at some of the places, which come first."""
+    shape = (len(some), *[1] * len(low.shape))
+    place = low + like(some.reshape(shape).astype(float), low, xp) * step
     value = integrand(place)
     return xp.where(place <= high + 0.5 * step, value, xp.full_like(value, -math.inf))
 
 
-def _as_float(positions: Any, model: Any, xp: Any) -> Any:
-    return positions if xp is np else xp.cast(positions, model.dtype)
+def _blocks(count: int, low: Any, xp: Any) -> list[Array]:
+    """Numbers of places, in blocks that need little memory; Keras takes all at once."""
+    blocks = -(-count * low.size // _AT_ONCE) if xp is np else 1
+    return np.array_split(np.arange(count), max(1, min(blocks, count)))
