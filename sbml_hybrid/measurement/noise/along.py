@@ -115,9 +115,10 @@ class Autocorrelated:
 
     Examples
     --------
+    >>> from sbml_hybrid.measurement.noise import Normal
     >>> noise = Autocorrelated(Normal(0.1), time=5.0)
     >>> noise.apply(np.ones((4, 1)), np.random.default_rng(0), times=[0, 1, 2, 30])[:, 0].round(3)
-    array([1.013, 1.003, 1.038, 1.011])
+    array([1.013, 1.003, 1.039, 1.011])
 
     References
     ----------

@@ -31,6 +31,7 @@ class PerObservable:
 
     Examples
     --------
+    >>> from sbml_hybrid.measurement.noise import Linear, Lognormal
     >>> noise = PerObservable({"blot": Linear(a=0.1, b=0.2)}, default=Lognormal(0.05))
     >>> resolved(noise, ["blot", "ELISA"]).scatter(np.array([[1.0, 1.0]]))
     array([[0.3 , 0.05]])
@@ -120,9 +121,10 @@ class OneOf:
 
     Examples
     --------
-    >>> outliers = OneOf([Normal(0.1), Normal(2.0)], weights=[0.95, 0.05])
-    >>> outliers.apply(np.zeros(6), np.random.default_rng(1)).round(1)
-    array([-0.1, -0. ,  0.1, -3.2,  0.1, -0. ])
+    >>> from sbml_hybrid.measurement.noise import Normal
+    >>> outliers = OneOf([Normal(0.1), Normal(2.0)], weights=[0.8, 0.2])
+    >>> outliers.apply(np.zeros(6), np.random.default_rng(1)).round(2)
+    array([-0.05, -0.33,  0.04,  1.2 ,  0.  ,  0.05])
     """
 
     noises: tuple[Noise, ...]

@@ -199,8 +199,8 @@ class Linear(Gaussian):
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> Linear(a=0.1, b=0.05).apply(np.array([0.0, 1.0, 100.0]), rng).round(2)
-    array([  0.01,   0.98, 103.27])
+    >>> Linear(a=0.1, b=0.05).apply(np.array([0.5, 1.0, 10.0]), rng).round(2)
+    array([ 0.52,  0.98, 10.38])
 
     References
     ----------

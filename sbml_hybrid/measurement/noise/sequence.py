@@ -46,10 +46,10 @@ class InSequence:
     Examples
     --------
     >>> noise = InSequence([Lognormal(0.1), Normal(0.05)])
-    >>> noise.apply(np.array([0.0, 1.0, 10.0]), np.random.default_rng(0)).round(2)
-    array([ 0.01,  0.96, 10.68])
-    >>> noise.scatter(np.array([0.0, 1.0, 10.0])).round(2)
-    array([0.05, 0.11, 1.  ])
+    >>> noise.apply(np.array([0.5, 1.0, 10.0]), np.random.default_rng(0)).round(2)
+    array([ 0.51,  0.96, 10.62])
+    >>> noise.scatter(np.array([0.5, 1.0, 10.0])).round(2)
+    array([0.07, 0.11, 1.  ])
     """
 
     noises: tuple[Noise, ...]
