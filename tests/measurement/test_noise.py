@@ -354,3 +354,48 @@ def test_no_part_of_a_count_is_possible():
     density = N.Poisson(10).log_density(np.array([0.3, 0.34, -0.1]), np.array([0.5, 0.5, 0.5]))
 
     assert np.isfinite(density[0]) and density[1:].tolist() == [-np.inf, -np.inf]
+
+
+def test_the_usual_noise_gives_the_bytes_that_it_always_gave():
+    truth, sigma = np.random.default_rng(0).lognormal(0, 3, (50, 7)), N.Lognormal(0.3).sigma
+
+    additive, factor = (noise.apply(truth, np.random.default_rng(1)) for noise in (N.Normal(0.3), N.Lognormal(0.3)))
+
+    normal = truth + np.random.default_rng(1).normal(0, 0.3, truth.shape)
+    lognormal = truth * np.random.default_rng(1).lognormal(-(sigma**2) / 2, sigma, truth.shape)
+    assert additive.tobytes() == normal.tobytes() and factor.tobytes() == lognormal.tobytes()
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [N.Linear(0.1, 0.2), N.Autocorrelated(N.Lognormal(0.2), 9), N.InSequence([N.Lognormal(0.2), N.Normal(0.1)])],
+)
+def test_what_is_trained_by_the_likelihood_gets_its_slope(noise):
+    """In a compiled graph, of any number of trajectories, with gaps, beside finite differences."""
+    keras = pytest.importorskip("keras")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("the gradient is asked of TensorFlow")
+    import tensorflow as tf
+
+    truth = np.tile(TRUTH, (2, 1))[..., None]
+    measured = noise.apply(truth, np.random.default_rng(2), TIMES)
+    measured[1, 1:3] = np.nan
+
+    def total(values, xp):
+        return xp.sum(noise.log_density(measured, values, xp=xp, times=TIMES))
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 4, 1), "float64")])
+    def slope(values):
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            likelihood = total(values, keras.ops)
+        return tape.gradient(likelihood, values)
+
+    found = slope(tf.constant(truth)).numpy()
+
+    step = np.zeros_like(truth)
+    step[0, 2, 0] = 1e-5
+    expected = (total(truth + step, np) - total(truth - step, np)) / 2e-5
+    assert np.isfinite(found).all()
+    assert found[0, 2, 0] == pytest.approx(expected, rel=1e-5)
+    assert (found[1, 1:3] == 0).all()

@@ -181,7 +181,7 @@ class OneOf:
         if self.per == "point":
             mixed = self._mixed(each, xp)
         else:
-            shape = each[0].shape
+            shape = xp.shape(each[0])
             flat = self.per == "trajectory"
             runs = [xp.reshape(one, (*shape[:-2], shape[-2] * shape[-1], 1)) if flat else one for one in each]
             together = self._mixed([xp.cumsum(one, axis=-2) for one in runs], xp)

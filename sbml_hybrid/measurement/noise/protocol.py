@@ -72,7 +72,7 @@ def times_along(times: Any, truth: Any, noise: Any) -> Array:
         raise DataError(f"{kind} noise depends on the times of the points, and none are given. Try times=.")
     times = np.asarray(times, dtype=float)
     shape = tuple(truth.shape)
-    if len(shape) < 2 or times.ndim < 1 or times.shape[-1] != shape[-2]:
+    if len(shape) < 2 or times.ndim < 1 or shape[-2] not in (None, times.shape[-1]):
         raise DataError(
             f"{kind} noise takes a series (..., time, observable) with its times (..., time), got {shape} with "
             f"{times.shape}."
