@@ -1,5 +1,5 @@
 """Draw the gallery of models: each at its published values, with the times and observables of models/README.md, and
-its network.
+its network; and the noise models.
 """
 
 import re
@@ -39,6 +39,7 @@ def draw(folder: Path) -> None:
     sh.plots.network(wolf, currency=("ATP", "NAD")).save(folder / "currency.png")
     sh.plots.draws(_tied_draws()).save(folder / "draws.png")
     (folder / "gallery.md").write_text("\n".join(page))
+    draw_noises(folder)
 
 
 def _tied_draws():
@@ -49,3 +50,41 @@ def _tied_draws():
         formulas={"kr": "kf / 2.5"},
     )
     return sh.sample({"binding": binding, "init([S])": sh.priors.Gamma(4, 2.5)}, 2000, seed=0)
+
+
+def draw_noises(folder: Path) -> None:
+    """Write the pictures of docs/noise.md: one trajectory under each noise model."""
+    noise = sh.noise
+    families = {
+        "pointwise": {
+            "Normal(sd=0.3)": noise.Normal(0.3),
+            "Lognormal(cv=0.2)": noise.Lognormal(0.2),
+            "Linear(a=0.1, b=0.1)": noise.Linear(0.1, 0.1),
+        },
+        "counts": {
+            "Poisson(scale=50)": noise.Poisson(50),
+            "Poisson(scale=5)": noise.Poisson(5),
+            "NegativeBinomial(50, dispersion=0.1)": noise.NegativeBinomial(50, 0.1),
+        },
+        "along": {
+            "Growing(start=0, end=0.8, until=72)": noise.Growing(0, 0.8, 72),
+            "Growing(0.5, 0.05, 72, relative=True)": noise.Growing(0.5, 0.05, 72, relative=True),
+            "AdjustingMean(weight=0.4, spread=0.1)": noise.AdjustingMean(0.4, 0.1),
+        },
+        "memory": {
+            "Normal(0.3)": noise.Normal(0.3),
+            "Autocorrelated(Normal(0.3), time=6)": noise.Autocorrelated(noise.Normal(0.3), 6),
+            "Autocorrelated(Lognormal(0.2), time=6)": noise.Autocorrelated(noise.Lognormal(0.2), 6),
+        },
+        "combined": {
+            "OneOf([Normal(0.1), Normal(1)], [0.9, 0.1])": noise.OneOf(
+                [noise.Normal(0.1), noise.Normal(1)], [0.9, 0.1]
+            ),
+            "InSequence([Lognormal(0.1), Normal(0.2)])": noise.InSequence([noise.Lognormal(0.1), noise.Normal(0.2)]),
+            "InSequence([Lognormal(0.1), Poisson(5)])": noise.InSequence([noise.Lognormal(0.1), noise.Poisson(5)]),
+        },
+    }
+    truth = sh.simulate(sh.load(ROOT / "models" / "goldbeter_1995.ant"), times=np.linspace(0, 72, 145))
+    for family, noises in families.items():
+        measured = {title: sh.measure(truth, ["M"], one, seed=1) for title, one in noises.items()}
+        sh.plots.noise(measured).save(folder / f"noise_{family}.png")

@@ -15,6 +15,7 @@ from sbml_hybrid.data.dataset import split
 from sbml_hybrid.reporting.figures import Examples
 from sbml_hybrid.reporting.report import Story, write_report
 from sbml_hybrid.reporting.words import interval, percent, ranking_text, verdict
+from sbml_hybrid.reporting.words import noise as noise_in_words
 
 
 def ranking(rows):
@@ -198,3 +199,30 @@ def test_the_page_tells_the_answer_the_model_and_how_it_was_made(page):
     assert (
         page.index("<strong>Trust") < page.index("Who forecasts best") < page.index("k*S") < page.index("How this was")
     )
+
+
+@pytest.mark.parametrize(
+    ("noise", "said"),
+    [
+        (sh.noise.Normal(0.5), "measurement noise of sd 0.5"),
+        (sh.noise.Linear(0.1, 0.2), "measurement noise of sd 0.1 + 20\u00a0% of the value"),
+        (sh.noise.Poisson(20), "counting noise at 20 counts a unit"),
+        (sh.noise.NegativeBinomial(20, 0.5), "counting noise at 20 counts a unit, with dispersion 0.5"),
+        (sh.noise.Growing(0, 0.2, 60), "measurement noise from sd 0 to sd 0.2 at time 60"),
+        (sh.noise.AdjustingMean(0.2), "readouts 20\u00a0% nearer to the mean of their series"),
+        (
+            sh.noise.PerObservable({"A": sh.noise.Autocorrelated(sh.noise.Normal(1), 5)}, sh.noise.Normal(2)),
+            "A: measurement noise of sd 1, autocorrelated over 5 units of time; others: measurement noise of sd 2",
+        ),
+        (
+            sh.noise.OneOf([sh.noise.Normal(1), sh.noise.Normal(9)], [9, 1]),
+            "for each point measurement noise of sd 1 (90\u00a0%) or measurement noise of sd 9 (10\u00a0%)",
+        ),
+        (
+            sh.noise.InSequence([sh.noise.Lognormal(0.1), sh.noise.Poisson(3)]),
+            "10\u00a0% measurement noise, then counting noise at 3 counts a unit",
+        ),
+    ],
+)
+def test_noise_is_told_in_words(noise, said):
+    assert noise_in_words(noise) == said

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from sbml_hybrid.errors import DataError
-from sbml_hybrid.measurement.noise import Noise
+from sbml_hybrid.measurement.noise import Noise, column, resolved
 
 # One measurement counts at most so much against a draw (ten standard deviations): outliers and wrong models happen.
 _MOST_AGAINST = 50.0
@@ -23,7 +23,7 @@ def log_likelihood(data: xr.Dataset, readout: xr.DataArray, noise: Noise) -> xr.
     readout
         What a model says (trajectory, time, observable), at the data's times and in its units.
     noise
-        The noise model.
+        The noise model; of its observables the data may hold some only.
 
     Returns
     -------
@@ -45,12 +45,20 @@ def log_likelihood(data: xr.Dataset, readout: xr.DataArray, noise: Noise) -> xr.
     axis = next(dim for dim in measured.dims if dim in ("time", "sample"))
     said = said.broadcast_like(measured).transpose(*measured.dims)
     censored = data["censored"].values if "censored" in data else None
-    density = noise.log_density(measured.values, said.values, censored)
+    times = data["time"].values
+    if times.ndim == 2 and "replicate" in measured.dims:  # the replicates of a trajectory share its times
+        times = times[:, None, :]
+    scattering = resolved(noise, measured["observable"].values.tolist(), subset=True)
+    density = scattering.log_density(measured.values, said.values, censored, times=times)
     return measured.copy(data=density).sum([axis, "observable"], skipna=False).rename("log_likelihood")
 
 
 def under_each(
-    measured: np.ndarray, library: np.ndarray, noise: Noise, censored: np.ndarray | None = None
+    measured: np.ndarray,
+    library: np.ndarray,
+    noise: Noise,
+    censored: np.ndarray | None = None,
+    times: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the log-likelihood of points under each draw of a library, up to a constant for each point.
 
@@ -64,9 +72,12 @@ def under_each(
     library
         What each draw says at these points (draw, point, channel), in the same units.
     noise
-        The noise model.
+        How each point scatters by itself (`sh.noise.alone`, resolved for these channels). Where the noise of a series
+        is autocorrelated, points taken one by one count for more than they should.
     censored
         Codes (point, channel): -1 below the limit that `measured` holds, 1 above, 0 measured.
+    times
+        Of the points (point,), for noise that changes in time.
 
     Returns
     -------
@@ -78,8 +89,10 @@ def under_each(
         points = np.flatnonzero(~np.isnan(measured[:, channel]))
         for some in np.array_split(points, max(1, len(points) * len(library) // _AT_ONCE)):
             limits = None if censored is None else censored[some, channel, None]
+            at = None if times is None else times[some]
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                density = noise.log_density(measured[some, channel, None], library[:, some, channel].T, limits)
+                said = library[:, some, channel].T
+                density = column(noise, channel).log_density(measured[some, channel, None], said, limits, times=at)
             density = np.where(np.isnan(density), -np.inf, density)
             best = density.max(axis=1, keepdims=True)
             possible = np.isfinite(best)

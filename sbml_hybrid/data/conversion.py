@@ -10,12 +10,12 @@ import numpy as np
 import xarray as xr
 
 from sbml_hybrid.data.dataset import check, check_layout
-from sbml_hybrid.data.units import Meaning, meaning, time_unit, units_attribute, units_of
+from sbml_hybrid.data.noise_record import in_other_units
+from sbml_hybrid.data.units import Meaning, meaning, scaled, time_unit, units_attribute, units_of
 from sbml_hybrid.errors import DataError, unknown_name
 
 _SERIES = ("truth", "readout", "measured")
 _IN_OLD_UNITS = {"gaps", "limits", "constraints", "effects"}  # of the record of a measurement
-_EXACT = 2**53  # whole numbers up to here are floating-point numbers
 
 Steps = dict[str, tuple[Fraction, str]]  # channel -> factor, new unit
 
@@ -31,9 +31,9 @@ def convert(
     """Return a dataset in other units: the same trajectories and measurements, in other numbers.
 
     Times, and the values of `truth`, `readout` and `measured` (limits of detection included) are converted, and so are
-    the attributes that name units, the schedule and the standard deviation of additive noise. What else the record of
-    the measurement says in the old units (limits, bounds, shifts, gaps) is dropped. Parameters, known inputs and
-    controls stay in the model's units. Species and observables without a unit stay as they are.
+    the attributes that name units, the schedule and the noise. What else the record of the measurement says in the old
+    units (limits, bounds, shifts, gaps) is dropped. Parameters, known inputs and controls stay in the model's units.
+    Species and observables without a unit stay as they are.
 
     Measure first, then convert: formulas use the model's constants, which are in the model's units.
 
@@ -82,10 +82,11 @@ def convert(
             _plan_kind(data, steps, kind, text)
     for name, text in (units or {}).items():
         _plan_name(data, steps, name, text)
-    result = data if time is None else _with_times(data, time)
+    result, passed = (data, Fraction(1)) if time is None else _with_times(data, time)
     for variable, step in steps.items():
         result = _with_values(result, variable, step)
-    result = _without_old_units(_with_noise(result, steps.get("measured", {})), steps.get("measured", {}))
+    measured = steps.get("measured", {})
+    result = _without_old_units(_with_noise(result, measured, passed), measured)
     check(result)
     return result
 
@@ -167,7 +168,7 @@ def _not_known(name: str, unit: str) -> DataError:
 # -- doing it --------------------------------------------------------------------------------------
 
 
-def _with_times(data: xr.Dataset, text: str) -> xr.Dataset:
+def _with_times(data: xr.Dataset, text: str) -> tuple[xr.Dataset, Fraction]:
     target, text, unit = _target("time", text), text.strip(), time_unit(data)
     if not unit:
         raise DataError("The dataset does not say the unit of its times. Say it: data.assign_attrs(time_unit='min').")
@@ -187,7 +188,7 @@ def _with_times(data: xr.Dataset, text: str) -> xr.Dataset:
         record.pop("gaps", None)  # its times are in the old unit
     if record:
         attrs["measurement"] = json.dumps(record)
-    return result.assign_attrs(attrs)
+    return result.assign_attrs(attrs), factor
 
 
 def _with_values(data: xr.Dataset, variable: str, step: Steps) -> xr.Dataset:
@@ -203,19 +204,18 @@ def _with_values(data: xr.Dataset, variable: str, step: Steps) -> xr.Dataset:
     return data.assign({variable: series.copy(data=values).assign_attrs(units=units_attribute(units))})
 
 
-def _with_noise(data: xr.Dataset, steps: Steps) -> xr.Dataset:
-    """Keep the record of the noise right: a coefficient of variation has no unit, a standard deviation has one."""
+def _with_noise(data: xr.Dataset, steps: Steps, passed: Fraction) -> xr.Dataset:
+    """Keep the record of the noise right, or drop it where it cannot be."""
     record = _record(data.attrs.get("noise"))
-    factors = {factor for factor, _ in steps.values()}
-    if len(steps) < data.sizes.get("observable", 0):
-        factors.add(Fraction(1))
-    if not record or factors <= {Fraction(1)} or record.get("kind") == "Lognormal":
+    names = data["observable"].values.tolist() if "observable" in data.coords else []
+    factors = {str(name): steps[name][0] if name in steps else Fraction(1) for name in names}
+    if not record or (passed == 1 and set(factors.values()) <= {Fraction(1)}):
         return data
-    if record.get("kind") == "Normal" and len(factors) == 1:
-        sd = float(scaled(np.array(record["sd"], float), factors.pop()))
-        return data.assign_attrs(noise=json.dumps({**record, "sd": sd}))
+    converted = in_other_units(record, factors, passed)
+    if converted is not None:
+        return data if converted == record else data.assign_attrs(noise=json.dumps(converted))
     result = data.copy(deep=False)
-    del result.attrs["noise"]  # one number no longer says it for every observable
+    del result.attrs["noise"]  # no record can say it
     return result
 
 
@@ -234,11 +234,3 @@ def _record(text: object) -> dict:
     except (TypeError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}
-
-
-def scaled(values: np.ndarray, factor: Fraction) -> np.ndarray:
-    """Return `values` times `factor`: 90 s are 1.5 min to the last bit, which a factor of 0.01666... does not give."""
-    above, below = factor.numerator, factor.denominator
-    exact = above <= _EXACT and below <= _EXACT
-    product = values.astype(np.float64) * above / below if exact else values.astype(np.float64) * float(factor)
-    return product.astype(values.dtype)

@@ -25,6 +25,7 @@ _LAYOUT = {
     "controls": ("trajectory", "time", "control"),
     "status": ("trajectory",),
     "rung": ("trajectory",),
+    "stability": ("trajectory",),
     "draw": ("trajectory",),
     "condition": ("trajectory",),
     "batch": ("trajectory",),
@@ -259,10 +260,10 @@ def _check_types(dataset: xr.Dataset) -> None:
         values = dataset[name].values
         if values.dtype.kind not in "iu" and not all(isinstance(label, str) for label in values.tolist()):
             raise DataError(f"The labels of {name!r} must be whole numbers or names, not {values.dtype}.")
-    for name in ("status", "rung", "censored"):
+    for name in ("status", "rung", "stability", "censored"):
         if name in dataset and dataset[name].dtype.kind not in "iu":
             raise DataError(f"{name!r} must hold integer codes, not {dataset[name].dtype}.")
-    for name in ("status", "rung"):
+    for name in ("status", "rung", "stability"):
         if name in dataset:
             values, meanings = (dataset[name].attrs.get(key, ()) for key in ("flag_values", "flag_meanings"))
             words = meanings.split() if isinstance(meanings, str) else list(meanings)

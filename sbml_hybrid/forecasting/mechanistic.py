@@ -105,7 +105,7 @@ class Residual(Forecaster):
         unknown = {name: prior for name, prior in priors.items() if name not in known}
         if not unknown:
             return NominalPath(mechanism, known)
-        noise = noise_for(self.noise, attrs)
+        noise = noise_for(self.noise, attrs, past.channels)
         static = past.static[:, list(known.values())]
         draws = draws_for(unknown, static, list(known), self.draws, lesson.seed)
         times = np.concatenate([past.times.ravel(), past.query_times.ravel()])

@@ -14,7 +14,15 @@ import pandas as pd
 from sbml_hybrid.calibration.likelihood import posterior_weights, under_each
 from sbml_hybrid.data.windows import Windows
 from sbml_hybrid.errors import DataError, SourceNotFound, UnknownName
-from sbml_hybrid.measurement.noise import Lognormal, Noise, noise_from_dict
+from sbml_hybrid.measurement.noise import (
+    Lognormal,
+    Noise,
+    PerObservable,
+    alone,
+    noise_from_dict,
+    of_observable,
+    resolved,
+)
 from sbml_hybrid.measurement.observables import readout
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.mechanism.quantities import check_names
@@ -131,7 +139,7 @@ class LibraryPath:
     readouts
         What each draw gives (draw, time, channel).
     noise
-        The noise model of the likelihood.
+        How each point scatters by itself: the noise model of the likelihood, resolved for the channels.
     power
         How far the likelihood is trusted, 0 to 1 (`posterior_weights`).
     known
@@ -188,8 +196,8 @@ class LibraryPath:
         """Of each history under each draw (window, draw)."""
         first, which = _distinct_points(past)
         measured, censored = (x.reshape(-1, x.shape[2])[first] for x in (past.values, past.censored))
-        said = self._at(past.times.ravel()[first])
-        table = under_each(measured, said, self.noise, censored if censored.any() else None)
+        times = past.times.ravel()[first]
+        table = under_each(measured, self._at(times), self.noise, censored if censored.any() else None, times)
         total = self._nearness(past.static)
         for step in range(which.shape[1]):
             total = total + table[which[:, step]]
@@ -307,21 +315,27 @@ def priors_for(model: Model, estimate: str | Mapping[str, Prior], attrs: Mapping
     return kept
 
 
-def noise_for(noise: Noise | None, attrs: Mapping[str, Any]) -> Noise:
-    """Return the noise model given, or the one that the data says.
+def noise_for(noise: Noise | None, attrs: Mapping[str, Any], channels: Sequence[str]) -> Noise:
+    """Return how each point of these channels scatters by itself, by the noise model given or the one the data says.
 
     Raises
     ------
     DataError
-        If there is neither.
+        If there is neither, or it does not say how a point scatters by itself (`AdjustingMean`).
     """
     if noise is None and "noise" not in attrs:
         raise DataError(
             "estimate= weighs draws by the noise, and this data does not say it. Try noise=sh.noise.Lognormal(0.1)."
         )
     chosen = noise if noise is not None else noise_from_dict(json.loads(attrs["noise"]))
+    by_itself = alone(chosen)
     # No library holds the exact answer: without noise no draw of it would be possible.
-    return chosen if (chosen.scatter(np.ones(1)) > 0).all() else Lognormal(cv=0.02)
+    ever = np.array([0.0, np.finfo(float).max])
+    each = {name: of_observable(by_itself, name) for name in map(str, channels)}
+    exact = [name for name, one in each.items() if not one.scatter(np.ones((2, 1)), ever).any()]
+    if not exact:
+        return resolved(by_itself, channels, subset=True)
+    return resolved(PerObservable(each | dict.fromkeys(exact, Lognormal(cv=0.02))), channels)
 
 
 def quantities_among(model: Model, inputs: Sequence[str]) -> dict[str, int]:

@@ -4,6 +4,7 @@ from sbml_hybrid.plots.draws import draws
 from sbml_hybrid.plots.generation import overview
 from sbml_hybrid.plots.missing import gaps
 from sbml_hybrid.plots.network import network
+from sbml_hybrid.plots.noises import noise
 from sbml_hybrid.plots.scores import by_horizon, by_origin, ranking
 from sbml_hybrid.plots.series import band, forecasts, trajectories
 
@@ -15,6 +16,7 @@ __all__ = [
     "forecasts",
     "gaps",
     "network",
+    "noise",
     "overview",
     "ranking",
     "trajectories",

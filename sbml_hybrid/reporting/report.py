@@ -19,6 +19,7 @@ from sbml_hybrid.benchmarking.statistics import errors, summary
 from sbml_hybrid.data.dataset import succeeded
 from sbml_hybrid.data.store import write_whole
 from sbml_hybrid.data.units import time_unit
+from sbml_hybrid.measurement.noise import noise_from_dict
 from sbml_hybrid.reporting import words
 from sbml_hybrid.reporting.figures import Examples, Figure, write_figures
 from sbml_hybrid.wording import duration
@@ -140,14 +141,9 @@ def _facts(story: Story) -> list[str]:
 
 def _noise(data: xr.Dataset) -> str:
     try:
-        noise = json.loads(data.attrs.get("noise", "{}"))
-    except ValueError:
+        return words.noise(noise_from_dict(json.loads(data.attrs.get("noise", "{}"))))
+    except (AttributeError, KeyError, TypeError, ValueError):  # a note of the user's own, or a plug-in that is not here
         return ""
-    if noise.get("kind") == "Lognormal":
-        return f"{words.percent(noise['cv'])} measurement noise"
-    if noise.get("kind") == "Normal":
-        return f"measurement noise of sd {noise['sd']:g}" if isinstance(noise.get("sd"), (int, float)) else ""
-    return ""
 
 
 def _bars(ranking: pd.DataFrame, scores: pd.DataFrame, against: str) -> dict[str, Any]:

@@ -8,6 +8,20 @@ import pandas as pd
 
 from sbml_hybrid.benchmarking.runner import PERFECT, PERSISTENCE, SERIES_MEAN
 from sbml_hybrid.benchmarking.statistics import errors
+from sbml_hybrid.measurement.noise import (
+    AdjustingMean,
+    Autocorrelated,
+    Growing,
+    InSequence,
+    Linear,
+    Lognormal,
+    NegativeBinomial,
+    Noise,
+    Normal,
+    OneOf,
+    PerObservable,
+    Poisson,
+)
 
 NAIVE = (PERSISTENCE, SERIES_MEAN)
 PLAIN = {PERSISTENCE: "repeating the last measured value", SERIES_MEAN: "the mean of what was measured so far"}
@@ -62,6 +76,37 @@ def percent(value: float, unit: str = "\u00a0%") -> str:
         return "–"
     digits = 1 if abs(100 * value) < 9.95 else 0
     return f"{100 * value:.{digits}f}".replace("-", "−") + unit
+
+
+def noise(model: Noise) -> str:
+    """Return a noise model in a few words: ``10 % measurement noise``; nothing for another package's."""
+    match model:
+        case Lognormal(cv=cv):
+            return f"{percent(cv)} measurement noise"
+        case Normal(sd=sd):
+            return f"measurement noise of sd {sd:g}"
+        case Linear(a=a, b=b):
+            return f"measurement noise of sd {a:g} + {percent(b)} of the value"
+        case Poisson(scale=scale):
+            return f"counting noise at {scale:g} counts a unit"
+        case NegativeBinomial(scale=scale, dispersion=dispersion):
+            return f"counting noise at {scale:g} counts a unit, with dispersion {dispersion:g}"
+        case Growing(start=start, end=end, until=until, relative=relative):
+            first, last = (percent(start), percent(end)) if relative else (f"sd {start:g}", f"sd {end:g}")
+            return f"measurement noise from {first} to {last} at time {until:g}"
+        case AdjustingMean(weight=weight):
+            return f"readouts {percent(weight)} nearer to the mean of their series"
+        case Autocorrelated(noise=inner, time=time):
+            return f"{noise(inner)}, autocorrelated over {time:g} units of time"
+        case PerObservable(noises=noises, default=default):
+            each = [f"{name}: {noise(one)}" for name, one in noises.items()]
+            return "; ".join(each + ([f"others: {noise(default)}"] if default else []))
+        case OneOf(noises=noises, shares=shares, per=per):
+            each = [f"{noise(one)} ({percent(share)})" for one, share in zip(noises, shares, strict=True)]
+            return f"for each {per} {' or '.join(each)}"
+        case InSequence(noises=noises):
+            return ", then ".join(map(noise, noises))
+    return ""
 
 
 def interval(low: float, high: float, unit: str = "") -> str:

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -100,11 +100,24 @@ def simulate(
         The one nominal trajectory could not be computed.
     """
     source, recorded, task = prepare(model, draws, times, run, quantities, dtype)
+    return dataset(model, source, recorded, task, jobs, store, single=draws is None)
+
+
+def dataset(
+    model: Model,
+    source: Source,
+    recorded: dict[str, tuple[str, str]],
+    task: Task,
+    jobs: int,
+    store: str | os.PathLike | None,
+    single: bool = False,
+) -> xr.Dataset:
+    """Return the dataset of a run that is prepared; a single trajectory that fails raises."""
     template = _template(model, source, recorded, task)
     rows = _rows_a_shard(source, len(recorded))
     if store is None:
         done = list(_shards(task, source, range(0, len(source), rows), rows, jobs))
-        arrays = {name: np.concatenate([part[name] for _, part in done]) for name in ("truth", "status", "rung")}
+        arrays = {name: np.concatenate([part[name] for _, part in done]) for name in done[0][1]}
         result = template.assign({name: template[name].copy(data=values) for name, values in arrays.items()})
         notes = [note for note, _ in done]
         result = result.assign_attrs(_outcome(notes))
@@ -116,7 +129,7 @@ def simulate(
         if notes:
             shards.finish(store, _outcome(notes))
         result = stores.open(store)
-    if draws is None and int(result["status"][0]) != OK:
+    if single and int(result["status"][0]) != OK:
         reason = notes[0].failures[0][2] if notes else ""
         raise failure(model, Outcome(None, int(result["status"][0]), len(LADDER) - 1, reason))
     _say(model, result, notes)
@@ -133,9 +146,21 @@ def prepare(
     """Return what `simulate` was asked for, checked: its rows, what is recorded, and what every worker must know."""
     model.require_simulable()
     source = source_of(model, draws, times)
-    recorded = _recorded(model, quantities)
-    task = Task(run.prepared(model), tuple(s for s, _ in recorded.values()), run, _checked_dtype(dtype))
+    recorded, task = asked(model, run, quantities, dtype, {})
     return source, recorded, task
+
+
+def asked(
+    model: Model,
+    run: Run,
+    quantities: Iterable[str] | None,
+    dtype: str,
+    codes: Mapping[str, Mapping[int, str]],
+) -> tuple[dict[str, tuple[str, str]], Task]:
+    """Return what is recorded, and what every worker must know."""
+    recorded = _recorded(model, quantities)
+    task = Task(run.prepared(model), tuple(s for s, _ in recorded.values()), run, codes, _checked_dtype(dtype))
+    return recorded, task
 
 
 # -- what was asked --------------------------------------------------------------------------------
@@ -168,12 +193,11 @@ def _template(model: Model, source: Source, recorded: dict[str, tuple[str, str]]
     nothing = np.broadcast_to(np.array(np.nan, task.dtype), (n, source.times.shape[-1], len(recorded)))
     kinds = json.dumps({name: kind for name, (_, kind) in recorded.items()})
     units = units_attribute({name: str(model.unit(name)) for name in recorded})
-    flags = {"flag_values": np.array(list(STATUSES), np.int8), "flag_meanings": " ".join(STATUSES.values())}
-    rungs = {"flag_values": np.arange(len(LADDER), dtype=np.int8), "flag_meanings": " ".join(r.name for r in LADDER)}
+    rungs = {number: rung.name for number, rung in enumerate(LADDER)}
     variables: dict[str, Any] = {
         "truth": (("trajectory", axis, "species"), nothing, {"quantity": kinds, "units": units}),
-        "status": ("trajectory", np.full(n, PENDING, np.int8), flags),
-        "rung": ("trajectory", np.zeros(n, np.int8), rungs),
+        "status": ("trajectory", np.full(n, PENDING, np.int8), _flags(STATUSES)),
+        **{name: ("trajectory", np.zeros(n, np.int8), _flags(m)) for name, m in {"rung": rungs, **task.codes}.items()},
     }
     own_times = (axis,) if axis == "time" else ("trajectory", axis)
     coords: dict[str, Any] = {
@@ -186,6 +210,11 @@ def _template(model: Model, source: Source, recorded: dict[str, tuple[str, str]]
         variables["parameters"] = (("trajectory", "parameter"), source.part(0, n).values)
         coords["parameter"] = list(source.names)
     return xr.Dataset(variables, coords, _attrs(model, source, task.run))
+
+
+def _flags(meanings: Mapping[int, str]) -> dict[str, Any]:
+    """CF attributes of integer codes."""
+    return {"flag_values": np.array(list(meanings), np.int8), "flag_meanings": " ".join(meanings.values())}
 
 
 def _attrs(model: Model, source: Source, run: Run) -> dict[str, str]:

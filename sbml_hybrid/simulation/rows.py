@@ -25,6 +25,9 @@ class Rows:
         What is set before a trajectory begins (quantity,), and to what (row, quantity).
     times
         Output times: (time,) for all alike, or (row, sample) with NaN behind the last of a row.
+    before
+        What is set for pre-equilibration (row, quantity): the trajectory begins at the steady state with these
+        values. NaN in a row that has none; None where no row has one.
     """
 
     labels: np.ndarray
@@ -32,6 +35,7 @@ class Rows:
     names: tuple[str, ...]
     values: np.ndarray
     times: np.ndarray
+    before: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

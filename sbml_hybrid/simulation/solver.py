@@ -48,11 +48,15 @@ roadrunner = _roadrunner()
 _libc = ctypes.CDLL(None)
 
 OK, FAILED, BUDGET, NOT_FINITE, PENDING = 0, 1, 2, 3, -1
+NOT_STEADY, DIVERGED, NOT_EQUILIBRATED = 10, 11, 12
 STATUSES = {
     OK: "ok",
     FAILED: "solver_failed",
     BUDGET: "step_budget_spent",
     NOT_FINITE: "not_finite",
+    NOT_STEADY: "not_steady",
+    DIVERGED: "diverged",
+    NOT_EQUILIBRATED: "not_equilibrated",
     PENDING: "pending",
 }
 
@@ -165,12 +169,13 @@ def solver_of(model: Model) -> Solver:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One trajectory: values (time, quantity), the status, the rung and the last failure's words."""
+    """One trajectory: values (time, quantity), the status, the rung, the last failure's words, and other codes."""
 
     values: np.ndarray | None
     status: int
     rung: int
     reason: str = ""
+    codes: tuple[int, ...] = ()
 
 
 class Solver:
@@ -259,7 +264,7 @@ class Solver:
             selections = [self._name(selection) for selection in selections]
         for number, rung in enumerate(LADDER):
             try:
-                self._prepare(varied, dependent)
+                self.begin(varied, dependent)
                 self._configure(rung, grid)
                 self.engine.integrator.restart(0.0)
                 values = self._integrate(grid, switches, selections)
@@ -277,13 +282,16 @@ class Solver:
         id = selection.strip("[]")
         return selection.replace(id, self.aliases[id]) if id in self.aliases else selection
 
-    def _prepare(self, varied: Sequence[tuple[str, float]], dependent: Sequence[tuple[str, float]]) -> None:
+    def begin(self, varied: Sequence[tuple[str, float]], dependent: Sequence[tuple[str, float]]) -> None:
         """Bring the model to the start of a draw, with no trace of the one before.
 
         ``RoadRunner.reset`` would fire the events of time 0 with the old values; the model's own
-        reset does not; restarting the integrator afterwards fires them.
+        reset does not; restarting the integrator afterwards fires them. What it takes for the start is the
+        last switch of the draw before, and it would fire what had happened by then.
         """
         model = self.engine.model
+        model.setIntegrationStartTime(0.0)
+        self.engine.integrator.setIntegrationStartTime(0.0)
         if len(self.model.events) > 1:  # libroadrunner orders events of one moment by C's rand()
             _libc.srand(1)
         model.reset(roadrunner.SelectionRecord.ALL)

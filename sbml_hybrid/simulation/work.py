@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from sbml_hybrid.data import shards
-from sbml_hybrid.mechanism.initial import as_column
 from sbml_hybrid.mechanism.model import Model
+from sbml_hybrid.parallel import one_blas_thread
 from sbml_hybrid.quiet import quiet
+from sbml_hybrid.simulation.rest import Rest, Starts
 from sbml_hybrid.simulation.rows import Rows
-from sbml_hybrid.simulation.runs import Run, Start
-from sbml_hybrid.simulation.solver import solver_of, start_settings
+from sbml_hybrid.simulation.runs import Run
+from sbml_hybrid.simulation.solver import solver_of
 from sbml_hybrid.simulation.switches import switch_times
 
 log = logging.getLogger("sbml_hybrid")
@@ -33,6 +36,8 @@ class Task:
         libroadrunner's names of what is recorded.
     run
         The kind of run.
+    codes
+        What the run says of each trajectory beside its status: name -> integer -> meaning.
     dtype
         Of the trajectories kept.
     store
@@ -42,6 +47,7 @@ class Task:
     model: Model
     selections: tuple[str, ...]
     run: Run
+    codes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     dtype: str = "float64"
     store: str | None = None
 
@@ -72,8 +78,8 @@ def simulate_rows(task: Task, start: int, rows: Rows) -> tuple[Note, dict[str, n
     Returns
     -------
     Note, dict
-        The note, and ``truth`` (row, time, quantity), ``status`` and ``rung`` (row,); nothing where they
-        went to the store.
+        The note, and ``truth`` (row, time, quantity), ``status``, ``rung`` and the run's codes (row,);
+        nothing where they went to the store.
     """
     began = time.perf_counter()
     arrays, failures = _trajectories(task, rows)
@@ -88,26 +94,31 @@ def simulate_rows(task: Task, start: int, rows: Rows) -> tuple[Note, dict[str, n
 def _trajectories(task: Task, rows: Rows) -> tuple[dict[str, np.ndarray], list[tuple[int, int, str]]]:
     model, n = task.model, len(rows)
     given = task.run.given(model, rows.given)
-    varied, dependent = ([(id, as_column(v, n).tolist()) for id, v in s] for s in start_settings(model, given))
+    begin = Starts(model, given, n)
+    rest = None if rows.before is None else Rest(model, task.run, rows)
     switches = _switches(model, given, rows)
     truth = np.full((n, rows.times.shape[-1], len(task.selections)), np.nan, task.dtype)
-    status, rung = np.zeros(n, np.int8), np.zeros(n, np.int8)
+    codes = np.zeros((2 + len(task.codes), n), np.int8)
     failures: list[tuple[int, int, str]] = []
     selections, solver = list(task.selections), solver_of(model)
     grid = times = None
-    with quiet():
+    # Steady states are linear algebra, whose rounding must not depend on the number of cores.
+    with quiet(), one_blas_thread() if rest or task.codes else nullcontext():
         for i in range(n):
             if grid is None or rows.times.ndim == 2:
                 times = rows.times_of(i)
                 grid, skipped = _grid(times)
-            start = Start([(id, v[i]) for id, v in varied], [(id, v[i]) for id, v in dependent])
-            outcome = task.run.trajectory(solver, start, grid, switches[i], selections, int(rows.labels[i]))
-            status[i], rung[i] = outcome.status, outcome.rung
+            start, lost = begin[i], None
+            if rest is not None:
+                start, lost = rest.start(solver, i, start)
+            label = int(rows.labels[i])
+            outcome = lost or task.run.trajectory(solver, start, grid, switches[i], selections, label)
+            codes[:, i] = (outcome.status, outcome.rung, *(outcome.codes or (0,) * len(task.codes)))
             if outcome.values is None:
-                failures.append((int(rows.labels[i]), outcome.status, outcome.reason))
+                failures.append((label, outcome.status, outcome.reason))
             else:
                 truth[i, : len(times)] = outcome.values[skipped : skipped + len(times)]
-    return {"truth": truth, "status": status, "rung": rung}, failures
+    return {"truth": truth, **dict(zip(("status", "rung", *task.codes), codes, strict=True))}, failures
 
 
 def _grid(times: np.ndarray) -> tuple[np.ndarray, int]:

@@ -48,12 +48,12 @@ def assay_of(asked: Measurement, place: str) -> dict[str, Any]:
 
 
 def noise_from_text(text: str) -> Any:
-    """Return the noise model that ``"lognormal:0.1"`` or ``"normal:0.05"`` says: its kind and its size."""
-    kind, _, size = text.partition(":")
+    """Return the noise model that ``"lognormal:0.1"`` or ``"linear:0.1,0.05"`` says: its kind and its numbers."""
+    kind, _, numbers = text.partition(":")
     try:
-        return kind_of(kind.strip())(float(size))
+        return kind_of(kind.strip())(*(float(number) for number in numbers.split(",")))
     except (TypeError, ValueError) as error:
-        hint = "Write a kind and a size, such as lognormal:0.1 (10 %) or normal:0.05"
+        hint = "Write a kind and its numbers, such as lognormal:0.1 (10 %), normal:0.05 or linear:0.1,0.05"
         raise StudyError(f"The noise {text!r} cannot be read. {hint}.") from error
 
 

@@ -85,3 +85,38 @@ def test_weights_sum_to_one_and_the_power_flattens_them(seed, power):
     likeliest = np.take_along_axis(weights, likelihood.argmax(axis=-1)[:, None], axis=-1)
     np.testing.assert_array_equal(likeliest[:, 0], weights.max(axis=-1))
     np.testing.assert_allclose(posterior_weights(likelihood, 0.0), 1 / 20)
+
+
+def test_each_observable_is_weighed_by_its_own_noise():
+    model = sh.load("A -> B; k*A; A = 10; k = 0.3")
+    truth = sh.simulate(model, sh.sample(sh.around(model, fold=2), 3, seed=0), times=np.linspace(0, 5, 11))
+    noise = sh.noise.PerObservable({"A": sh.noise.Normal(0.2)}, sh.noise.Autocorrelated(sh.noise.Normal(0.1), 2))
+    data = sh.measure(truth, ["A", "B"], noise, keep=0.7, seed=1)
+
+    found = log_likelihood(data, data["readout"], noise)
+
+    a, b = (data["measured"].sel(observable=name) - data["readout"].sel(observable=name) for name in "AB")
+    expected = np.nansum(stats.norm.logpdf(a, 0, 0.2), axis=1)
+    times = truth["time"].values
+    for i, row in enumerate(b.values):
+        known = ~np.isnan(row)
+        covariance = 0.01 * np.exp(-np.abs(times[known][:, None] - times[known]) / 2)
+        expected[i] += stats.multivariate_normal.logpdf(row[known], np.zeros(known.sum()), covariance)
+    np.testing.assert_allclose(found, expected)
+    part = data.sel(observable=["B"])
+    assert log_likelihood(part, part["readout"], noise).shape == (3,)
+
+
+def test_a_library_is_weighed_at_the_times_of_its_points_and_channel_by_channel():
+    rng = np.random.default_rng(0)
+    library, times = rng.lognormal(size=(5, 3, 2)), np.array([0.0, 5.0, 10.0])
+    measured = library[0]
+    noise = sh.noise.resolved(
+        sh.noise.PerObservable({"A": sh.noise.Growing(1.0, 2.0, until=10)}, sh.noise.Normal(3.0)), ["A", "B"]
+    )
+
+    found = under_each(measured, library, noise, times=times)
+
+    spread = np.stack([[1.0, 1.5, 2.0], [3.0, 3.0, 3.0]], axis=-1)
+    density = stats.norm.logpdf(measured, library, spread)
+    np.testing.assert_allclose(found, (density - density.max(axis=0)).sum(axis=2).T, rtol=1e-5, atol=1e-5)

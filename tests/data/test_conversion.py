@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sbml_hybrid as sh
+from sbml_hybrid.calibration.likelihood import log_likelihood
 from sbml_hybrid.data.units import differ, meaning, time_unit, units_attribute, units_of
 from sbml_hybrid.errors import DataError, UnknownName
 
@@ -111,16 +112,54 @@ def test_the_limits_of_censored_points_are_converted_and_their_codes_stay():
     np.testing.assert_array_equal(converted["censored"], limits["censored"])
 
 
-def test_the_record_of_additive_noise_is_converted_or_dropped(truth):
+def test_the_record_of_additive_noise_is_converted(truth):
     whole = sh.measure(truth, ["A"], sh.noise.Normal(sd=0.2), seed=1)
     mixed = sh.measure(truth, ["A", "B"], sh.noise.Normal(sd=0.2), seed=1)
     relative = sh.measure(truth, ["A", "B"], sh.noise.Lognormal(cv=0.2), seed=1)
 
     assert json.loads(sh.convert(whole, concentration="nM").attrs["noise"]) == {"kind": "Normal", "sd": 200.0}
-    assert "noise" not in sh.convert(mixed, concentration="nM").attrs
+    each = json.loads(sh.convert(mixed, units={"A": "nM"}).attrs["noise"])["noises"]
+    assert {name: one["sd"] for name, one in each.items()} == {"A": 200.0, "B": 0.2}
     assert sh.convert(mixed, time="min").attrs["noise"] == mixed.attrs["noise"]
     assert sh.convert(relative, concentration="nM").attrs["noise"] == relative.attrs["noise"]
-    assert "noise" in mixed.attrs
+
+
+NOISES = [
+    sh.noise.Linear(a=0.2, b=0.1),
+    sh.noise.Poisson(scale=50),
+    sh.noise.NegativeBinomial(scale=50, dispersion=0.1),
+    sh.noise.Growing(start=0.1, end=0.5, until=40),
+    sh.noise.Growing(start=0.1, end=0.5, until=40, relative=True),
+    sh.noise.Autocorrelated(sh.noise.Normal(0.2), time=30),
+    sh.noise.PerObservable({"A": sh.noise.Normal(0.2)}, default=sh.noise.Lognormal(0.1)),
+    sh.noise.OneOf([sh.noise.Normal(0.2), sh.noise.Linear(0.5, 0.1)], weights=[3, 1], per="series"),
+    sh.noise.InSequence([sh.noise.Lognormal(0.1), sh.noise.Normal(0.2)]),
+]
+
+
+@pytest.mark.parametrize("noise", NOISES, ids=lambda noise: type(noise).__name__)
+def test_measurements_are_as_likely_in_other_units(truth, noise):
+    """But for the unit of the density: one over that of the measurement, where they are not counts."""
+    data = sh.measure(truth, ["A", "B"], noise, seed=1)
+
+    converted = sh.convert(data, time="min", units={"A": "nM"})
+
+    found, expected = (
+        log_likelihood(one, one["readout"], sh.noise.noise_from_dict(json.loads(one.attrs["noise"])))
+        for one in (converted, data)
+    )
+    density = not hasattr(noise, "scale")
+    np.testing.assert_allclose(found + density * data.sizes["time"] * np.log(1000), expected, rtol=1e-7)
+
+
+def test_a_record_of_noise_that_cannot_be_converted_is_dropped(truth):
+    choice = sh.noise.OneOf([sh.noise.Normal(0.1), sh.noise.Normal(0.2)], per="trajectory")
+    data = sh.measure(truth, ["A", "B"], choice, seed=1)
+    foreign = data.assign_attrs(noise=json.dumps({"kind": "Theirs", "sd": 0.1}))
+
+    assert "noise" not in sh.convert(data, units={"A": "nM"}).attrs
+    assert "noise" not in sh.convert(foreign, units={"A": "nM"}).attrs
+    assert "noise" in data.attrs
 
 
 def test_parameters_and_the_model_stay_as_they_are():

@@ -11,7 +11,7 @@ from sbml_hybrid.data.dataset import visible
 from sbml_hybrid.data.windows import histories, windows
 from sbml_hybrid.errors import DataError, UnknownName
 from sbml_hybrid.forecasting import paths
-from sbml_hybrid.forecasting.paths import draws_for, priors_for
+from sbml_hybrid.forecasting.paths import draws_for, noise_for, priors_for
 
 UNTRAINED = sh.MLP(units=4, epochs=0)
 
@@ -226,3 +226,35 @@ def test_data_in_other_units_than_the_mechanism_is_said(caplog, sizes):
     residual.fit(sh.convert(data, time="h"), **sizes)
 
     assert "the data have other units (time in h, in the model min). Try sh.convert on the data" in caplog.text
+
+
+def test_draws_are_weighed_by_the_noise_of_each_observable_and_each_point_by_itself(model, train, history, sizes):
+    noise = sh.noise.PerObservable(
+        {"A": sh.noise.Autocorrelated(sh.noise.Lognormal(0.1), 5), "never measured": sh.noise.Normal(1)},
+        default=sh.noise.OneOf([sh.noise.Lognormal(0.1), sh.noise.Lognormal(0.1)], per="series"),
+    )
+    residual = sh.Residual(model, network=UNTRAINED, estimate="prior", draws=40)
+
+    plain, other = (
+        dataclasses.replace(residual, noise=one).fit(train, **sizes).predict(history)["forecast"]
+        for one in (sh.noise.Lognormal(0.1), noise)
+    )
+
+    np.testing.assert_allclose(other, plain, rtol=1e-5)
+
+
+def test_noise_changes_with_time_and_where_there_is_none_the_draws_are_weighed_all_the_same():
+    said = {"noise": '{"kind": "Growing", "start": 0.0, "end": 2.0, "until": 9.0}'}
+
+    growing = noise_for(None, said, ["A"])
+    exact = noise_for(sh.noise.PerObservable({"A": sh.noise.Normal(0)}, sh.noise.Normal(3)), {}, ["A", "B"])
+
+    assert growing == sh.noise.Growing(0, 2, until=9)
+    np.testing.assert_allclose(exact.scatter(np.ones((1, 2))), [[0.02, 3.0]])
+
+
+def test_noise_that_needs_whole_series_cannot_weigh_draws(model, train, sizes):
+    residual = sh.Residual(model, UNTRAINED, "prior", draws=5, noise=sh.noise.AdjustingMean(0.2, 0.1))
+
+    with pytest.raises(DataError, match="AdjustingMean noise needs whole series"):
+        residual.fit(train, **sizes)

@@ -12,6 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+import sbml_hybrid as sh
 from sbml_hybrid import plots
 from sbml_hybrid.benchmarking.metrics import METRICS
 from sbml_hybrid.benchmarking.statistics import errors, summary
@@ -566,3 +567,33 @@ def test_draws_can_be_chosen_and_what_is_fixed_or_missing_is_refused():
         plots.draws(table, ["fixed"])
     with pytest.raises(DataError, match="Nothing varies in a table of 300 draws and 1 quantities"):
         plots.draws(table[["fixed"]])
+
+
+def measured_twice():
+    truth = sh.simulate(sh.load("A -> B; k*A; A = 10; k = 0.3"), times=np.linspace(0, 5, 11))
+    noises = {"little": sh.noise.Normal(0.1), "much": sh.noise.Normal(5.0)}
+    return {title: sh.measure(truth, ["A", "B"], noise, keep=0.8, seed=1) for title, noise in noises.items()}
+
+
+def test_noise_models_are_drawn_side_by_side_on_one_scale():
+    measured = measured_twice()
+
+    made = plots.noise(measured, "B")
+
+    assert [one.get_title(loc="left") for one in made] == ["little", "much"]
+    assert made[0].get_ylim() == made[1].get_ylim()
+    for one, data in zip(made, measured.values(), strict=True):
+        dots, line = one.get_lines()
+        np.testing.assert_array_equal(dots.get_ydata(), data["measured"].sel(observable="B")[0])
+        np.testing.assert_array_equal(line.get_ydata(), data["readout"].sel(observable="B")[0])
+
+
+def test_noise_without_measurements_or_with_another_observable_is_refused():
+    measured = measured_twice()
+
+    with pytest.raises(DataError, match="There is nothing to draw"):
+        plots.noise({})
+    with pytest.raises(DataError, match="'bare' has no measurements with their noise-free readout"):
+        plots.noise({"bare": measured["little"].drop_vars("readout")})
+    with pytest.raises(UnknownName, match="No observable 'C' in 'little'"):
+        plots.noise(measured, "C")

@@ -70,7 +70,7 @@ def test_the_nominal_trajectory_is_right(archive, name):
 def test_the_nominal_trajectory_is_what_libroadrunner_alone_gives_at_these_settings(archive, name):
     model = sh.load(archive.read(name).decode())
     solver = Solver(model)
-    solver._prepare((), ())
+    solver.begin((), ())
     tolerances = solver._absolute_tolerances(LADDER[0])
 
     result = simulate(model, None, times=TIMES)
