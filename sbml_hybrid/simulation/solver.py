@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -242,6 +242,7 @@ class Solver:
         grid: np.ndarray,
         switches: Sequence[float],
         selections: list[str],
+        before: Callable[[float], None] | None = None,
     ) -> Outcome:
         """Simulate one draw from time 0, by the first rung of the ladder that serves.
 
@@ -257,6 +258,8 @@ class Solver:
             Times in between at which the integration starts again.
         selections
             libroadrunner's names of the outputs.
+        before
+            What is done at time 0 and at every switch, with the time.
         """
         status, reason = FAILED, ""
         if self.aliases:
@@ -267,7 +270,7 @@ class Solver:
                 self.begin(varied, dependent)
                 self._configure(rung, grid)
                 self.engine.integrator.restart(0.0)
-                values = self._integrate(grid, switches, selections)
+                values = self.follow(grid, switches, selections, before)
             except RuntimeError as error:
                 reason = _sentence(error)
                 status = BUDGET if "CV_TOO_MUCH_WORK" in reason or "mxstep" in reason else FAILED
@@ -306,14 +309,31 @@ class Solver:
         model = self.engine.model
         return next((id for id in self.state_ids if not np.isfinite(model[id])), "")
 
-    def _integrate(self, grid: np.ndarray, switches: Sequence[float], selections: list[str]) -> np.ndarray:
+    def with_integrator(self, name: str, **settings: Any) -> Any:
+        """Return the engine with another integrator than CVODE, for a model that is never solved by CVODE."""
+        if self.engine.integrator.getName() != name:
+            self.engine.setIntegrator(name)
+            for setting, value in settings.items():
+                self.engine.integrator.setValue(setting, value)
+        return self.engine
+
+    def follow(
+        self,
+        grid: np.ndarray,
+        switches: Sequence[float],
+        selections: list[str],
+        before: Callable[[float], None] | None = None,
+    ) -> np.ndarray:
+        """Integrate from where `begin` left the model, stop at every switch, and return (time, quantity)."""
         if selections != self._selections:
             self.engine.timeCourseSelections = self._selections = selections
-        if not switches:
+        if not switches and before is None:
             return np.array(self.engine.simulate(times=grid.tolist()))
         values = np.empty((len(grid), len(selections)))
         grid, edges = _pieces(grid, switches)
         for start, end in zip(edges, edges[1:], strict=False):
+            if before is not None:
+                before(start)
             inside = np.flatnonzero((grid >= start) & (grid <= end))
             times = np.unique(np.concatenate([[start], grid[inside], [end]]))
             piece = np.array(self.engine.simulate(times=times.tolist()))
@@ -396,7 +416,8 @@ def failure(model: Model, outcome: Outcome) -> SolverError:
     """Return the error for a single trajectory that no rung of the ladder could compute."""
     infinite = [p.id for p in model.parameters if p.value is not None and np.isinf(p.value)]
     cause = f" Parameter {infinite[0]!r} is infinite." if infinite else ""
+    tried = f", {outcome.rung + 1} settings tried" if outcome.rung else ""
     return SolverError(
-        f"{model.source} could not be simulated ({STATUSES[outcome.status]}, {len(LADDER)} settings tried): "
+        f"{model.source} could not be simulated ({STATUSES[outcome.status]}{tried}): "
         f"{outcome.reason}.{cause} Try: a shorter time span, or check the model's values with describe()."
     )
