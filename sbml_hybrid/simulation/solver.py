@@ -268,9 +268,9 @@ class Solver:
             model[selection] = value
 
     def _set(self, varied: Sequence[tuple[str, float]]) -> None:
-        """Set parameters all at once, which takes a sixth of the time, and compartments one by one."""
+        """Set parameters all at once, in a sixth of the time; one by one where compartments are among them."""
         model, places = self.engine.model, [self._parameters.get(id) for id, _ in varied]
-        if None not in places:
+        if places and None not in places:
             model.setGlobalParameterValues(places, [value for _, value in varied])
             return
         for id, value in varied:
