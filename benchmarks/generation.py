@@ -2,8 +2,8 @@
 
 python benchmarks/generation.py [--simba PYTHON] [--parts one two simba first memory] [--sizes 10000 1000000]
 
-Ratios of CPU seconds: every arm runs in turns with its rival, in one run, and the least of the rounds counts, because
-what else the machine does can only add. The models of BioModels come from the test data (SBML_HYBRID_TEST_DATA);
+Every arm runs in turns with its rival, in one run. Ratios are medians over the rounds, times the least of them, all in
+CPU seconds, because what else the machine does can only add. The models of BioModels come from the test data (SBML_HYBRID_TEST_DATA);
 SimbaML from an environment of its own (`pip install --pre simba_ml`).
 """
 
@@ -91,15 +91,20 @@ class Pair:
         )
 
 
-def race(arms: dict[str, Callable[[], Any]], rounds: int, clock: Callable[[], float]) -> dict[str, float]:
-    """The least seconds of each arm, run in turns."""
-    least = dict.fromkeys(arms, np.inf)
+def race(arms: dict[str, Callable[[], Any]], rounds: int, clock: Callable[[], float]) -> dict[str, np.ndarray]:
+    """Seconds of each arm (round,), run in turns."""
+    spent: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(rounds):
         for name, run in arms.items():
             began = clock()
             run()
-            least[name] = min(least[name], clock() - began)
-    return least
+            spent[name].append(clock() - began)
+    return {name: np.array(seconds) for name, seconds in spent.items()}
+
+
+def ratio(spent: dict[str, np.ndarray]) -> str:
+    """The median over the rounds of the bare loop's seconds over ours: what slows a round slows both."""
+    return f"{np.median(spent['bare'] / spent['ours']):.2f}"
 
 
 # -- the tables ------------------------------------------------------------------------------------
@@ -111,11 +116,10 @@ def one(options: argparse.Namespace) -> None:
     print("|---|---|---|---|---|---|")
     for name, model, end in models(BIOMODELS):
         pair = Pair(model, end, options.seconds)
-        least = race({"bare": pair.bare, "ours": pair.ours}, options.rounds, time.process_time)
-        each = {arm: seconds / len(pair.draws) * 1e3 for arm, seconds in least.items()}
-        ratio = each["bare"] / each["ours"]
+        spent = race({"bare": pair.bare, "ours": pair.ours}, options.rounds, time.process_time)
+        each = {arm: seconds.min() / len(pair.draws) * 1e3 for arm, seconds in spent.items()}
         same = "yes" if pair.same else "no"
-        print(f"| {name} | {len(model.states)} | {each['bare']:.3f} | {each['ours']:.3f} | {ratio:.2f} | {same} |")
+        print(f"| {name} | {len(model.states)} | {each['bare']:.3f} | {each['ours']:.3f} | {ratio(spent)} | {same} |")
 
 
 def two(options: argparse.Namespace) -> None:
@@ -134,11 +138,9 @@ def two(options: argparse.Namespace) -> None:
 
         arms = {"bare": side_by_side, "ours": lambda pair=pair: pair.ours(jobs=2)}
         race(arms, 2, time.perf_counter)  # starts the workers, and compiles in each
-        least = race(arms, options.rounds, family_seconds)
-        wall = race(arms, options.rounds, time.perf_counter)
-        each = {arm: seconds / len(pair.draws) * 1e3 for arm, seconds in least.items()}
-        ratios = f"{each['bare'] / each['ours']:.2f} | {wall['bare'] / wall['ours']:.2f}"
-        print(f"| {name} | {each['bare']:.3f} | {each['ours']:.3f} | {ratios} |")
+        spent, wall = race(arms, options.rounds, family_seconds), race(arms, options.rounds, time.perf_counter)
+        each = {arm: seconds.min() / len(pair.draws) * 1e3 for arm, seconds in spent.items()}
+        print(f"| {name} | {each['bare']:.3f} | {each['ours']:.3f} | {ratio(spent)} | {ratio(wall)} |")
 
 
 def simba(options: argparse.Namespace) -> None:
@@ -152,7 +154,7 @@ def simba(options: argparse.Namespace) -> None:
     start = {s.id: s.initial for s in model.species}
     told = {"species": start, "constants": {n: model.by_id[n].value for n in names}, "fold": FOLD}
     spent = race({"ours": lambda: sh.simulate(model, draws, times=times)}, options.rounds, time.process_time)["ours"]
-    ours = len(draws) / spent
+    ours = len(draws) / spent.min()
     nominal = sh.simulate(model, times=times)["truth"].values[0, -1]
     print("| | rtol, atol | trajectories a CPU second | simulate is faster by |\n|---|---|---|---|")
     print(f"| simulate | {rung.relative:g}, {rung.absolute:g}, scaled to each species | {ours:.0f} | |")
@@ -182,7 +184,7 @@ FIRST = {
 def first(options: argparse.Namespace) -> None:
     """From `python` to the first trajectory."""
     arms = {name: lambda code=code: _output([sys.executable, "-c", code]) for name, code in FIRST.items()}
-    least = race(arms, options.rounds, children_seconds)
+    least = {name: seconds.min() for name, seconds in race(arms, options.rounds, children_seconds).items()}
     alone = least[next(iter(FIRST))]
     print("| from `python` to | CPU seconds | more than the imports alone |\n|---|---|---|")
     for name, seconds in least.items():
@@ -252,8 +254,8 @@ def main() -> None:
     """Print the tables, in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="which tables")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each arm")
-    parser.add_argument("--seconds", type=float, default=1.0, help="CPU seconds of one arm in one round, about")
+    parser.add_argument("--rounds", type=int, default=11, help="turns of each arm")
+    parser.add_argument("--seconds", type=float, default=0.4, help="CPU seconds of one arm in one round, about")
     parser.add_argument("--simba", default=os.environ.get("SIMBA_PYTHON"), help="SimbaML's Python (or SIMBA_PYTHON)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 1_000_000], help="draws, for memory")
     options = parser.parse_args()
