@@ -3,8 +3,8 @@
 python benchmarks/generation.py [--simba PYTHON] [--parts one two simba first memory] [--sizes 10000 1000000]
 
 Every arm runs in turns with its rival, in one run. Ratios are medians over the rounds, times the least of them, all in
-CPU seconds, because what else the machine does can only add. The models of BioModels come from the test data (SBML_HYBRID_TEST_DATA);
-SimbaML from an environment of its own (`pip install --pre simba_ml`).
+CPU seconds, because what else the machine does can only add. The models of BioModels come from the test data
+(SBML_HYBRID_TEST_DATA); SimbaML from an environment of its own (`pip install --pre simba_ml`).
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def two(options: argparse.Namespace) -> None:
 
     print("| model | two bare loops, CPU ms a trajectory | jobs=2, CPU ms | bare / simulate | by the clock |")
     print("|---|---|---|---|---|")
-    for name, model, end in models((406, 293)):
+    for name, model, end in models((406,)):
         pair = Pair(model, end, 4 * options.seconds)
         half = len(pair.draws) // 2
         parallel = joblib.Parallel(n_jobs=2)
