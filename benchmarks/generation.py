@@ -254,8 +254,8 @@ def main() -> None:
     """Print the tables, in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="which tables")
-    parser.add_argument("--rounds", type=int, default=11, help="turns of each arm")
-    parser.add_argument("--seconds", type=float, default=0.4, help="CPU seconds of one arm in one round, about")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each arm")
+    parser.add_argument("--seconds", type=float, default=1.0, help="CPU seconds of one arm in one round, about")
     parser.add_argument("--simba", default=os.environ.get("SIMBA_PYTHON"), help="SimbaML's Python (or SIMBA_PYTHON)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 1_000_000], help="draws, for memory")
     options = parser.parse_args()
