@@ -21,7 +21,7 @@ TIMES = np.array([0.0, 0.3, 1.0, 7.0])
 )
 def test_the_state_is_read_at_once_as_one_by_one(text):
     solver = Solver(load(text))
-    solver._prepare((), ())
+    solver.begin((), ())
 
     at_once = solver._state()
 
