@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -38,6 +39,7 @@ from sbml_hybrid.simulation.solver import (
 from sbml_hybrid.simulation.work import Note, Task, simulate_rows
 
 log = logging.getLogger("sbml_hybrid")
+_version = cache(version)  # it searches every folder of sys.path
 SHARD_BYTES, SHARD_ROWS, SHARDS = 2**23, 64, 256
 
 
@@ -118,10 +120,10 @@ def dataset(
     rows = _rows_a_shard(source, len(recorded))
     if store is None:
         done = list(_shards(task, source, range(0, len(source), rows), rows, jobs))
-        arrays = {name: np.concatenate([part[name] for _, part in done]) for name in done[0][1]}
-        result = template.assign({name: template[name].copy(data=values) for name, values in arrays.items()})
-        notes = [note for note, _ in done]
-        result = result.assign_attrs(_outcome(notes))
+        result, notes = template, [note for note, _ in done]
+        for name in done[0][1]:
+            result[name].variable.data = np.concatenate([part[name] for _, part in done])
+        result.attrs.update(_outcome(notes))
     else:
         task = replace(task, store=os.fspath(store))
         pending = shards.prepare(template, store, rows)
@@ -230,7 +232,7 @@ def _tolerances(model: Model, run: Run) -> dict[str, Any]:
 
 
 def _attrs(model: Model, source: Source, run: Run) -> dict[str, str]:
-    versions = {"sbml_hybrid": __version__, "libroadrunner": version("libroadrunner")}
+    versions = {"sbml_hybrid": __version__, "libroadrunner": _version("libroadrunner")}
     return {
         "model_id": model.id,
         "model_hash": model.hash,
