@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
 
 import sbml_hybrid as sh
 
@@ -38,8 +40,31 @@ def draw(folder: Path) -> None:
     wolf = sh.load(ROOT / "models" / "wolf_heinrich_2000.ant")
     sh.plots.network(wolf, currency=("ATP", "NAD")).save(folder / "currency.png")
     sh.plots.draws(_tied_draws()).save(folder / "draws.png")
+    _chance(folder)
     (folder / "gallery.md").write_text("\n".join(page))
     draw_noises(folder)
+
+
+def _chance(folder: Path) -> None:
+    """Draw the pictures of stochastic.md: four cells, and the differential equation in black."""
+    gene = sh.load(
+        "transcribe: -> mRNA; a; degrade: mRNA -> ; d*mRNA; translate: -> P; b*mRNA; dilute: P -> ; g*P;"
+        "mRNA = 2; P = 10; a = 2; d = 1; b = 1; g = 0.2"
+    )
+    times, cells = np.linspace(0, 40, 161), pd.DataFrame(index=range(4))
+    smooth = sh.simulate(gene, times=times)["truth"].sel(species="P")[0]
+    noise = sh.ProcessNoise(sd=0.3, correlation_time=5, grid=1, seed=0)
+    for name, runs in {
+        "gillespie": {f"volume {v}": sh.Gillespie(volume=v, seed=0) for v in (1, 100)},
+        "process_noise": {"sd 0.3, correlation time 5": noise},
+    }.items():
+        figure = Figure(figsize=(4.8 * len(runs), 3.2), layout="constrained")
+        panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
+        for axes, (said, run) in zip(panels, runs.items(), strict=True):
+            sh.plots.trajectories(sh.simulate(gene, cells, times=times, run=run), ["P"], axes=[axes])
+            axes.plot(times, smooth, color="black", linewidth=2)
+            axes.text(0.03, 0.96, said, transform=axes.transAxes, va="top")
+        figure.savefig(folder / f"{name}.png", dpi=120)
 
 
 def _tied_draws():

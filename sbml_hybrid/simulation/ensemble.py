@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -38,6 +39,7 @@ from sbml_hybrid.simulation.solver import (
 from sbml_hybrid.simulation.work import Note, Task, simulate_rows
 
 log = logging.getLogger("sbml_hybrid")
+_version = cache(version)  # it searches every folder of sys.path
 SHARD_BYTES, SHARD_ROWS, SHARDS = 2**23, 64, 256
 
 
@@ -113,14 +115,15 @@ def dataset(
     single: bool = False,
 ) -> xr.Dataset:
     """Return the dataset of a run that is prepared; a single trajectory that fails raises."""
+    task.run.given(task.model, source.part(0, 1).given)  # what cannot be is refused before there is a store
     template = _template(model, source, recorded, task)
     rows = _rows_a_shard(source, len(recorded))
     if store is None:
         done = list(_shards(task, source, range(0, len(source), rows), rows, jobs))
-        arrays = {name: np.concatenate([part[name] for _, part in done]) for name in done[0][1]}
-        result = template.assign({name: template[name].copy(data=values) for name, values in arrays.items()})
-        notes = [note for note, _ in done]
-        result = result.assign_attrs(_outcome(notes))
+        result, notes = template, [note for note, _ in done]
+        for name in done[0][1]:
+            result[name].variable.data = np.concatenate([part[name] for _, part in done])
+        result.attrs.update(_outcome(notes))
     else:
         task = replace(task, store=os.fspath(store))
         pending = shards.prepare(template, store, rows)
@@ -131,7 +134,7 @@ def dataset(
         result = stores.open(store)
     if single and int(result["status"][0]) != OK:
         reason = notes[0].failures[0][2] if notes else ""
-        raise failure(model, Outcome(None, int(result["status"][0]), len(LADDER) - 1, reason))
+        raise failure(model, Outcome(None, int(result["status"][0]), len(task.run.rungs) - 1, reason))
     _say(model, result, notes)
     return result
 
@@ -193,7 +196,7 @@ def _template(model: Model, source: Source, recorded: dict[str, tuple[str, str]]
     nothing = np.broadcast_to(np.array(np.nan, task.dtype), (n, source.times.shape[-1], len(recorded)))
     kinds = json.dumps({name: kind for name, (_, kind) in recorded.items()})
     units = units_attribute({name: str(model.unit(name)) for name in recorded})
-    rungs = {number: rung.name for number, rung in enumerate(LADDER)}
+    rungs = dict(enumerate(task.run.rungs))
     variables: dict[str, Any] = {
         "truth": (("trajectory", axis, "species"), nothing, {"quantity": kinds, "units": units}),
         "status": ("trajectory", np.full(n, PENDING, np.int8), _flags(STATUSES)),
@@ -217,14 +220,19 @@ def _flags(meanings: Mapping[int, str]) -> dict[str, Any]:
     return {"flag_values": np.array(list(meanings), np.int8), "flag_meanings": " ".join(meanings.values())}
 
 
-def _attrs(model: Model, source: Source, run: Run) -> dict[str, str]:
+def _tolerances(model: Model, run: Run) -> dict[str, Any]:
+    if run.integrator != "cvode":
+        return {}  # exact
     first, factor = LADDER[0], strictness(model)
-    tolerances = {
+    return {
         "relative": first.relative * factor,
         "absolute": first.absolute * factor,
         "scaled_to_each_state": True,
     }
-    versions = {"sbml_hybrid": __version__, "libroadrunner": version("libroadrunner")}
+
+
+def _attrs(model: Model, source: Source, run: Run) -> dict[str, str]:
+    versions = {"sbml_hybrid": __version__, "libroadrunner": _version("libroadrunner")}
     return {
         "model_id": model.id,
         "model_hash": model.hash,
@@ -232,7 +240,7 @@ def _attrs(model: Model, source: Source, run: Run) -> dict[str, str]:
         "time_unit": model.time_unit,
         "design": json.dumps(source.said),
         "run": json.dumps(to_dict(run)),
-        "tolerances": json.dumps(tolerances),
+        "tolerances": json.dumps(_tolerances(model, run)),
         "versions": json.dumps(versions),
     }
 

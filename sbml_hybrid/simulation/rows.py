@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -124,6 +125,9 @@ def _check_table(frame: pd.DataFrame) -> None:
 
 
 def _check_numbers(frame: pd.DataFrame) -> None:
+    with suppress(TypeError, ValueError):  # all at once: pandas copies the frame's attrs with every column taken
+        if np.isfinite(frame.to_numpy(np.float64)).all():
+            return
     for name in frame.columns:
         column = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
         bad = np.flatnonzero(~np.isfinite(column))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from sbml_hybrid.errors import unknown_name
 from sbml_hybrid.mechanism.model import Model
-from sbml_hybrid.simulation.solver import Outcome, Solver
+from sbml_hybrid.simulation.solver import LADDER, Outcome, Solver
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,13 @@ class Start:
 
 
 class Run(Protocol):
-    """A kind of run."""
+    """A kind of run.
+
+    `integrator` is libroadrunner's word for what computes it, and `rungs` names the settings that it tries in turn.
+    """
+
+    integrator: ClassVar[str]
+    rungs: ClassVar[tuple[str, ...]]
 
     def prepared(self, model: Model) -> Model:
         """Return the model that is compiled in place of `model`."""
@@ -48,6 +55,9 @@ class Run(Protocol):
 class Deterministic:
     """The ordinary differential equations, solved by CVODE."""
 
+    integrator: ClassVar[str] = "cvode"
+    rungs: ClassVar[tuple[str, ...]] = tuple(rung.name for rung in LADDER)
+
     def prepared(self, model: Model) -> Model:
         """Return the model as it is."""
         return model
@@ -72,3 +82,28 @@ class Deterministic:
 def to_dict(run: Run) -> dict[str, Any]:
     """Return a kind of run as plain values: its kind and its numbers."""
     return {"kind": type(run).__name__, **asdict(run)}
+
+
+def run_from_dict(said: Mapping[str, Any]) -> Run:
+    """Return the kind of run that `to_dict` described, such as ``{"kind": "Gillespie", "volume": 100}``.
+
+    Raises
+    ------
+    UnknownName
+        There is no such kind of run, or it has no such number.
+    ValueError
+        A number is out of range.
+    """
+    from sbml_hybrid.simulation.gillespie import Gillespie
+    from sbml_hybrid.simulation.process_noise import ProcessNoise
+
+    kinds = {kind.__name__: kind for kind in (Deterministic, Gillespie, ProcessNoise)}
+    name = next((k for k in kinds if k.lower() == str(said.get("kind")).lower()), None)
+    if name is None:
+        raise unknown_name("kind of run", str(said.get("kind")), kinds, "run")
+    numbers = {key: value for key, value in said.items() if key != "kind"}
+    known = [field.name for field in fields(kinds[name])]
+    for key in numbers:
+        if key not in known:
+            raise unknown_name("setting", key, known, name)
+    return kinds[name](**numbers)

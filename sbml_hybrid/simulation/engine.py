@@ -1,0 +1,66 @@
+"""Compiling a model with libroadrunner: the only doorway to it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from itertools import count
+from typing import Any
+
+from sbml_hybrid.errors import ModelError
+from sbml_hybrid.mechanism.model import Model
+from sbml_hybrid.quiet import quiet
+
+
+def _roadrunner() -> Any:
+    """Import libroadrunner with its own symbols first.
+
+    TensorFlow 2.20 and later load their libraries globally; without RTLD_DEEPBIND libroadrunner's
+    LLVM would call into TensorFlow's, and the process dies.
+    """
+    if not sys.platform.startswith("linux"):
+        import roadrunner
+
+        return roadrunner
+    flags = sys.getdlopenflags()
+    sys.setdlopenflags(os.RTLD_NOW | os.RTLD_DEEPBIND)
+    try:
+        import roadrunner
+    finally:
+        sys.setdlopenflags(flags)
+    return roadrunner
+
+
+roadrunner = _roadrunner()
+
+
+def compiled(sbml: str, source: str) -> Any:
+    """Return a ``roadrunner.RoadRunner`` of an SBML text that came from `source`.
+
+    Raises
+    ------
+    ModelError
+        libroadrunner cannot compile it.
+    """
+    try:
+        with quiet():
+            return roadrunner.RoadRunner(sbml)
+    except RuntimeError as error:
+        raise ModelError(f"libroadrunner cannot compile {source}: {sentence(error)}") from None
+
+
+def sentence(error: Exception) -> str:
+    """Return what libroadrunner says of an error, on one line."""
+    return " ".join(str(error).split())[:300]
+
+
+def aliases_of(model: Model) -> dict[str, str]:
+    """Other names for what libroadrunner would take for the time of the simulation, in any spelling."""
+    taken = {id.lower() for id in (*model.by_id, *model.stoichiometry_ids)}
+    aliases: dict[str, str] = {}
+    for id in model.by_id:
+        if id.lower() == "time":
+            number = next(n for n in count(len(aliases) + 1) if f"quantity_{n}" not in taken)
+            aliases[id] = f"quantity_{number}"
+            taken.add(aliases[id])
+    return aliases
