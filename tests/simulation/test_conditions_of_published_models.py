@@ -2,12 +2,11 @@
 
 import zipfile
 
-import libsbml
 import numpy as np
 import pytest
 
 import sbml_hybrid as sh
-from sbml_hybrid.mechanism.dosing import at_level_three
+from sbml_hybrid.mechanism.dosing import at_level_three, libsbml
 from sbml_hybrid.mechanism.exact import written
 
 SOME = (0, 2, 4, 16, 38)  # of the core models: small ones, of reactions and of rate rules
