@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from sbml_hybrid.data.units import units_of
+from sbml_hybrid.data.units import time_unit, units_of
 from sbml_hybrid.errors import DataError
 from sbml_hybrid.plots import style
 from sbml_hybrid.plots.series import by_condition, rows_of_draws, trajectories
@@ -59,9 +59,8 @@ def responses(
     colours = by_condition(data) or {"": style.COLOURS[0]}
     for one, name in zip(made[len(names) :], inputs, strict=True):
         _draw_input(one, data, name, rows_of_draws(data, draws), colours)
-    for one in made[:-1]:
-        one.set_xlabel("")
-    made[-1].set_xlabel(made[0].get_xlabel() or "time")
+    for one in made:
+        one.set_xlabel(style.time_label(time_unit(data)) if one is made[-1] else "")
     return made
 
 
