@@ -142,7 +142,7 @@ class _Gap:
 
     def __init__(self, model: Model, given: Mapping[str, np.ndarray], n: int) -> None:
         self.model, self.n = model, n
-        self.start = InitialValues(model, {name: np.asarray(column)[:, None] for name, column in given.items()})
+        self.start = InitialValues(model, {name: np.atleast_1d(column)[:, None] for name, column in given.items()})
         self.moving = _moving(model)
 
     def at(self, pair: tuple[Tree, Tree], times: np.ndarray) -> np.ndarray:

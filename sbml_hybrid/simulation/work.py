@@ -92,8 +92,6 @@ def simulate_rows(task: Task, start: int, rows: Rows) -> tuple[Note, dict[str, n
 
 
 def _trajectories(task: Task, rows: Rows) -> tuple[dict[str, np.ndarray], list[tuple[int, int, str]]]:
-    if rows.before is not None:
-        raise NotImplementedError("pre-equilibration")
     model, n = task.model, len(rows)
     given = task.run.given(model, rows.given)
     begin = Starts(model, given, n)
