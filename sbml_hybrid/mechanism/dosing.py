@@ -13,8 +13,8 @@ import libsbml
 
 from sbml_hybrid.errors import ModelError, unknown_name
 from sbml_hybrid.mechanism.exact import written
-from sbml_hybrid.mechanism.kinetics import to_text
-from sbml_hybrid.mechanism.mathml import ast_from_text
+from sbml_hybrid.mechanism.kinetics import Number, to_text
+from sbml_hybrid.mechanism.mathml import ast_from_text, tree_from_ast
 from sbml_hybrid.mechanism.model import Compartment, Model, Parameter, Reaction, Species
 from sbml_hybrid.mechanism.sbml import model_from_sbml
 
@@ -107,12 +107,31 @@ def at_level_three(model: Model) -> libsbml.SBMLDocument:
     if document.getLevel() == 3:
         return document
     before = document.getLevel(), document.getVersion()
+    _write_out_stoichiometries(model, document.getModel())
     if not document.setLevelAndVersion(3, 1, False):
         raise ModelError(
             f"{model.source} is SBML level {before[0]} version {before[1]}, and libSBML cannot write it at level 3, "
             "which conditions need. Try: model.set(...) and a simulation for each condition."
         )
     return document
+
+
+def _write_out_stoichiometries(model: Model, m: Any) -> None:
+    """Replace formulas that are numbers: level 3 would have rules, which libroadrunner mistakes where a species is twice."""
+    for reaction in m.getListOfReactions():
+        sides = [*reaction.getListOfReactants(), *reaction.getListOfProducts()]
+        for reference in sides:
+            if not reference.isSetStoichiometryMath():
+                continue
+            count = tree_from_ast(reference.getStoichiometryMath().getMath())
+            if isinstance(count, Number):
+                reference.unsetStoichiometryMath()
+                reference.setStoichiometry(float(count.value))
+            elif sum(other.getSpecies() == reference.getSpecies() for other in sides) > 1:
+                raise ModelError(
+                    f"Reaction {reaction.getId()!r} in {model.source} has {reference.getSpecies()!r} twice, with a formula "
+                    "for its count, and libroadrunner cannot simulate that at level 3. Try: have it once."
+                )
 
 
 class _Rig:

@@ -77,3 +77,15 @@ def test_a_model_of_level_one_takes_doses_too():
     later = np.where(TIMES >= 5, 2 * np.exp(-0.3 * (TIMES - 5)), 0)
     np.testing.assert_allclose(control, 10 * np.exp(-0.3 * TIMES), rtol=1e-5)
     np.testing.assert_allclose(dosed, 14 * np.exp(-0.3 * TIMES) + later, rtol=1e-5)
+
+
+def test_counts_of_level_two_that_are_formulas_stay_what_they_are(test_data):
+    """A species made twice in one reaction, 2 and 1 at a time, each by a formula (stoichiometryMath)."""
+    with zipfile.ZipFile(test_data / "sbml_test_suite.zip") as archive:
+        model = sh.load(archive.read("01439/01439-sbml-l2v5.xml").decode())
+
+    arms = [sh.Condition("control"), sh.Condition("dosed", inputs=[sh.Dose("A", 5, time=4)])]
+    control, dosed = sh.simulate(model, None, times=TIMES, conditions=arms)["truth"].values[:, :, 0]
+
+    np.testing.assert_allclose(control, 1 + 3 * TIMES, rtol=1e-9)
+    np.testing.assert_allclose(dosed, 1 + 3 * TIMES + np.where(TIMES >= 4, 5, 0), rtol=1e-9)
