@@ -117,7 +117,7 @@ def at_level_three(model: Model) -> libsbml.SBMLDocument:
 
 
 def _write_out_stoichiometries(model: Model, m: Any) -> None:
-    """Replace formulas that are numbers: level 3 would have rules, which libroadrunner mistakes where a species is twice."""
+    """Replace formulas by numbers: rules of level 3 instead are mistaken where a species is twice in a reaction."""
     for reaction in m.getListOfReactions():
         sides = [*reaction.getListOfReactants(), *reaction.getListOfProducts()]
         for reference in sides:
@@ -129,8 +129,8 @@ def _write_out_stoichiometries(model: Model, m: Any) -> None:
                 reference.setStoichiometry(float(count.value))
             elif sum(other.getSpecies() == reference.getSpecies() for other in sides) > 1:
                 raise ModelError(
-                    f"Reaction {reaction.getId()!r} in {model.source} has {reference.getSpecies()!r} twice, with a formula "
-                    "for its count, and libroadrunner cannot simulate that at level 3. Try: have it once."
+                    f"Reaction {reaction.getId()!r} in {model.source} has {reference.getSpecies()!r} twice, with a "
+                    "formula for its count, and libroadrunner cannot simulate that at level 3. Try: have it once."
                 )
 
 
