@@ -14,6 +14,7 @@ import sbml_hybrid as sh
 from sbml_hybrid.data.dataset import visible
 from sbml_hybrid.errors import DataError, ModelError, UnknownName
 from sbml_hybrid.simulation.conditions import to_dict
+from sbml_hybrid.simulation.designs import Design
 from sbml_hybrid.simulation.rows import source_of
 from sbml_hybrid.simulation.switches import has_jumps
 
@@ -288,6 +289,18 @@ def test_two_processes_shards_and_a_store_give_the_same_bytes(model, draws, data
     monkeypatch.setattr(ensemble, "SHARD_BYTES", 8 * 41 * 5 * 7)  # seven rows: parts of draws
     assert data.identical(sh.simulate(model, draws, times=TIMES, conditions=ARMS))
     assert sh.simulate(model, draws, times=TIMES, conditions=ARMS, store=tmp_path / "run.zarr").equals(data)
+
+
+def test_draws_that_are_made_as_they_are_needed_give_the_same(model, data):
+    design = Design(PRIORS, 6, seed=0)
+
+    assert sh.simulate(model, design, times=TIMES, conditions=ARMS).identical(data)
+
+
+def test_a_run_under_conditions_is_estimated_like_any_other(model, draws):
+    estimate = sh.estimate(model, draws, times=TIMES, conditions=ARMS)
+
+    assert (estimate.trajectories, estimate.failed) == (30, 0)
 
 
 def test_each_trajectory_may_have_times_of_its_own(model, draws):
