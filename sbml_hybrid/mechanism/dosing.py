@@ -81,7 +81,8 @@ def prepared(model: Model, places: Places) -> Prepared:
     UnknownName
         The model has no such species, quantity or reaction.
     ModelError
-        Something else determines the quantity, or the text cannot be written at level 3.
+        Something else determines the quantity, the text cannot be written at level 3, or the size of a compartment
+        that gets a dose is not known.
     """
     _check(model, places)
     document = at_level_three(model)
@@ -92,11 +93,13 @@ def prepared(model: Model, places: Places) -> Prepared:
     active = {id: rig.switch(id) for id in places.knock_outs}
     owners = {p: r.id for r in model.reactions if r.law for p in r.law.parameters}
     new = model_from_sbml(written(document, model.sbml), model.source, model.id, promoted=owners)
-    return Prepared(replace(new, packages=model.packages), doses, steps, courses, active)
+    new = replace(new, packages=model.packages)
+    new.require_simulable()  # a dose of a concentration needs the size of its compartment
+    return Prepared(new, doses, steps, courses, active)
 
 
 def at_level_three(model: Model) -> libsbml.SBMLDocument:
-    """Return the model's document at SBML level 3, which it may have already.
+    """Return the model's document at SBML level 3, which it may have already; notes and annotations may be lost.
 
     Raises
     ------
@@ -108,6 +111,9 @@ def at_level_three(model: Model) -> libsbml.SBMLDocument:
         return document
     before = document.getLevel(), document.getVersion()
     _write_out_stoichiometries(model, document.getModel())
+    for element in (document.getModel(), *document.getListOfAllElements()):
+        element.unsetAnnotation()  # level 3 has stricter rules for what no simulation reads
+        element.unsetNotes()
     if not document.setLevelAndVersion(3, 1, False):
         raise ModelError(
             f"{model.source} is SBML level {before[0]} version {before[1]}, and libSBML cannot write it at level 3, "

@@ -528,6 +528,14 @@ def test_a_dose_of_a_constant_species_is_refused():
         sh.simulate(sh.load(sbml), None, times=TIMES, conditions=[sh.Condition("x", inputs=[sh.Dose("S", 1)])])
 
 
+def test_a_dose_needs_the_size_of_its_compartment():
+    sbml = re.sub(r' size="2"', "", sh.load(DECAY.replace("C*k*S", "k*S").replace("R1: S -> ;", "S' =")).to_sbml())
+    model = sh.load(sbml)
+
+    with pytest.raises(ModelError, match=r"'C' has no size, and .* reads it\. Try: model\.set\(\{'C': 1\.0\}\)"):
+        sh.simulate(model, None, times=TIMES, conditions=[sh.Condition("x", inputs=[sh.Dose("S", 1)])])
+
+
 def test_conditions_of_one_name_are_refused():
     with pytest.raises(ValueError, match="Two conditions are called 'x'"):
         sh.simulate(sh.load(DECAY), None, times=TIMES, conditions=[sh.Condition("x"), sh.Condition("x", {"k": 1})])
