@@ -13,7 +13,7 @@ import libsbml
 
 from sbml_hybrid.errors import ModelError, unknown_name
 from sbml_hybrid.mechanism.exact import written
-from sbml_hybrid.mechanism.kinetics import Number, to_text
+from sbml_hybrid.mechanism.kinetics import Number, mentions_time, to_text
 from sbml_hybrid.mechanism.mathml import ast_from_text, tree_from_ast
 from sbml_hybrid.mechanism.model import Compartment, Model, Parameter, Reaction, Species
 from sbml_hybrid.mechanism.sbml import model_from_sbml
@@ -111,7 +111,11 @@ def at_level_three(model: Model) -> libsbml.SBMLDocument:
         return document
     before = document.getLevel(), document.getVersion()
     _write_out_stoichiometries(model, document.getModel())
-    for element in (document.getModel(), *document.getListOfAllElements()):
+    if any(mentions_time(function.body) for function in model.functions):  # which level 3 does not allow
+        properties = libsbml.ConversionProperties()
+        properties.addOption("expandFunctionDefinitions", True)
+        document.convert(properties)
+    for element in (document, *document.getListOfAllElements()):
         element.unsetAnnotation()  # level 3 has stricter rules for what no simulation reads
         element.unsetNotes()
     if not document.setLevelAndVersion(3, 1, False):
@@ -119,6 +123,13 @@ def at_level_three(model: Model) -> libsbml.SBMLDocument:
             f"{model.source} is SBML level {before[0]} version {before[1]}, and libSBML cannot write it at level 3, "
             "which conditions need. Try: model.set(...) and a simulation for each condition."
         )
+    for id, kind in (("time", libsbml.UNIT_KIND_SECOND), ("length", libsbml.UNIT_KIND_METRE)):
+        if document.getModel().getUnitDefinition(id) is None:  # level 2 has these without saying so
+            definition = document.getModel().createUnitDefinition()
+            definition.setId(id)
+            unit = definition.createUnit()
+            unit.setKind(kind)
+            unit.initDefaults()
     return document
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import sbml_hybrid as sh
-from sbml_hybrid.mechanism.dosing import at_level_three, libsbml
+from sbml_hybrid.errors import ModelError
+from sbml_hybrid.mechanism.dosing import Places, at_level_three, libsbml, prepared
 from sbml_hybrid.mechanism.exact import written
 
 SOME = (0, 2, 4, 16, 38)  # of the core models: small ones, of reactions and of rate rules
@@ -64,6 +65,28 @@ def test_every_core_model_is_the_same_at_level_three_and_takes_doses(core):
 
     assert [m.source for m in models if _changes_at_level_three(m)] == []
     assert max(_lost(m) for m in models) < 1e-4
+
+
+@pytest.mark.slow
+def test_every_curated_model_has_places_for_a_dose_and_a_knock_out_or_lacks_a_size(test_data):
+    refused = []
+    with zipfile.ZipFile(test_data / "biomodels.zip") as archive:
+        for name in archive.namelist():
+            text = archive.read(name).decode()
+            if not name.endswith(".xml") or len(text) > 400_000:  # the larger ones are no different, and take minutes
+                continue
+            model = sh.load(text)
+            if model.obstacles:
+                continue
+            dosed = [s.id for s in model.species if not s.constant and s.id not in model.assignment_rules][:1]
+            places = Places(dict.fromkeys(dosed, 1), knock_outs=tuple(r.id for r in model.reactions if r.law)[:1])
+            try:
+                prepared(model, places)
+            except ModelError as error:
+                refused.append(f"{name}: {error}")
+
+    assert all("has no size" in said for said in refused), refused
+    assert len(refused) < 10
 
 
 def test_a_model_of_level_one_takes_doses_too():
