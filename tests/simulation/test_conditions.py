@@ -415,6 +415,39 @@ def test_rows_say_what_a_trajectory_is_equilibrated_with(model, draws):
     assert rows.given["light"].tolist() == [1.0] * 4
 
 
+def test_a_trajectory_begins_at_the_steady_state_of_before_and_gets_its_doses_then():
+    """A is made at 2*light and decays at 0.3: it rests at 2*light/0.3."""
+    model = sh.load("A = 0; light = 1; k = 0.3; -> A; 2*light; A -> ; k*A")
+    arms = [
+        sh.Condition("plain"),
+        sh.Condition("rested", before={}),
+        sh.Condition("dark before", before={"light": 0.25}, inputs=[sh.Dose("A", 6, time=0), sh.Dose("A", 4, time=10)]),
+    ]
+
+    plain, rested, dark = sh.simulate(model, None, times=TIMES, conditions=arms)["truth"].values[:, :, 0]
+
+    rest = 2 / 0.3
+    np.testing.assert_allclose(plain, rest * (1 - np.exp(-0.3 * TIMES)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(rested, rest, rtol=1e-7)
+    expected = rest + _decaying(TIMES, [(rest / 4 - rest + 6, 0), (4, 10)])
+    np.testing.assert_allclose(dark, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_molecules_are_dosed_and_knocked_out_too():
+    """Gillespie: 50 molecules at 4.3; the mean of 300 is within 5 standard errors (p < 1e-5 for all the times)."""
+    model = sh.load("S = 100; R1: S -> ; k*S; k = 0.3")
+    draws = pd.DataFrame({"k": [0.3] * 300})
+    arms = [sh.Condition("dosed", inputs=[sh.Dose("S", 50, time=4.3)]), sh.Condition("mutant", knock_outs=["R1"])]
+
+    data = sh.simulate(model, draws, times=[0, 2, 4, 5, 7, 10], conditions=arms, run=sh.Gillespie(seed=0))
+
+    dosed, mutant = (data["truth"].values[data["condition"].values == arm.name][:, :, 0] for arm in arms)
+    expected = _decaying(data["time"].values, [(100, 0), (50, 4.3)])
+    error = np.sqrt(expected * (1 - expected / 150) / 300)
+    assert (np.abs(dosed.mean(axis=0) - expected) < 5 * error).all()
+    np.testing.assert_array_equal(mutant, 100.0)
+
+
 # -- accuracy and real models ----------------------------------------------------------------------
 
 
