@@ -127,6 +127,7 @@ class _Values:
         self.times = np.atleast_2d(truth["time"].values)
         self.shape = (truth.sizes["trajectory"], truth.sizes[time_dimension(truth)])
         self.recorded = truth["species"].values.tolist()
+        self.controls = truth["control"].values.tolist() if "controls" in truth else []
         self.model: Model | None = _model_of(truth.attrs["sbml"]) if "sbml" in truth.attrs else None
         self.species = {s.id for s in self.model.species} if self.model else set(self.recorded)
         self.units = units_of(truth, "truth")
@@ -135,6 +136,8 @@ class _Values:
     def __call__(self, id: str) -> Any:
         if id in self.recorded:
             return self.truth["truth"].values[:, :, self.recorded.index(id)]
+        if id in self.controls:
+            return self.truth["controls"].values[:, :, self.controls.index(id)]
         if self.model is None or id not in self.model.by_id:
             known = [*self.recorded, *(self.model.by_id if self.model else ())]
             raise unknown_name("quantity", id, dict.fromkeys(known), self.truth.attrs.get("model_id", "the dataset"))

@@ -5,6 +5,7 @@ from sbml_hybrid.plots.generation import overview
 from sbml_hybrid.plots.missing import gaps
 from sbml_hybrid.plots.network import network
 from sbml_hybrid.plots.noises import noise
+from sbml_hybrid.plots.responses import responses
 from sbml_hybrid.plots.scores import by_horizon, by_origin, ranking
 from sbml_hybrid.plots.series import band, forecasts, trajectories
 
@@ -19,5 +20,6 @@ __all__ = [
     "noise",
     "overview",
     "ranking",
+    "responses",
     "trajectories",
 ]

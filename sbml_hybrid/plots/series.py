@@ -30,6 +30,8 @@ def trajectories(
 ) -> style.Panels:
     """Draw a few trajectories: the noise-free readout as lines and the measurements as dots, a panel per observable.
 
+    Where there are several conditions, they have the colours, and each draw is there in all of them.
+
     Parameters
     ----------
     data
@@ -37,7 +39,7 @@ def trajectories(
     observables
         Names of observables (species, where nothing was measured); the first 12 by default.
     draws
-        How many draws; each has a colour of its own. Failed ones are passed over.
+        How many draws; each has a colour of its own, unless conditions have. Failed ones are passed over.
     axes
         Where to draw, one per observable; a new figure by default.
 
@@ -48,19 +50,21 @@ def trajectories(
     """
     check_layout(data)
     names = observables_of(data, observables)
-    rows = _first_of_draws(data, draws)
+    colours = by_condition(data)
+    chosen = rows_of_draws(data, draws) if colours else _first_of_draws(data, draws)
     made = style.grid(len(names), axes)
     for one, name in zip(made, names, strict=True):
-        for number, row in enumerate(rows):
-            colour = style.COLOURS[number % len(style.COLOURS)]
+        for number, row in enumerate(chosen):
+            colour = colours.get(_condition(data, row), style.COLOURS[number % len(style.COLOURS)])
             _draw_readout(one, data, row, name, color=colour, linewidth=1.3, alpha=0.8)
             _draw_measured(one, data, row, name, color=colour, markersize=4.5)
         _label_axes(one, data, name)
     style.legend(
         made,
         [
+            *[(name, {"color": colour, "linewidth": 1.5}, True) for name, colour in colours.items()],
             (
-                "noise-free readout, a colour for each draw",
+                "noise-free readout" + ("" if colours else ", a colour for each draw"),
                 {"color": style.INK, "linewidth": 1.5},
                 _has_readout(data, names),
             ),
@@ -317,6 +321,23 @@ def _first_of_draws(data: xr.Dataset, draws: int | None) -> list[int]:
     for row in rows.tolist():
         first.setdefault(data["draw"].values[row].item(), row)
     return list(first.values())[:draws]
+
+
+def rows_of_draws(data: xr.Dataset, draws: int | None) -> list[int]:
+    """Rows of all trajectories, under every condition, of the first draws, without failed ones."""
+    first = data["draw"].values[_first_of_draws(data, draws)]
+    fine = np.isin(data["trajectory"].values, succeeded(data)["trajectory"].values)
+    return np.flatnonzero(fine & np.isin(data["draw"].values, first)).tolist()
+
+
+def by_condition(data: xr.Dataset) -> dict[str, str]:
+    """Return a colour for each condition, in their order; none where there are not several."""
+    names = list(dict.fromkeys(data["condition"].values.tolist())) if "condition" in data.coords else []
+    return {str(n): style.COLOURS[i % len(style.COLOURS)] for i, n in enumerate(names)} if len(names) > 1 else {}
+
+
+def _condition(data: xr.Dataset, row: int) -> str:
+    return str(data["condition"].values[row]) if "condition" in data.coords else ""
 
 
 def _times(data: xr.Dataset, row: int) -> np.ndarray:

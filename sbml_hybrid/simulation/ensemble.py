@@ -24,6 +24,7 @@ from sbml_hybrid.data.units import units_attribute
 from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.parallel import ordered_map
+from sbml_hybrid.simulation.conditions import Condition
 from sbml_hybrid.simulation.rows import Source, source_of
 from sbml_hybrid.simulation.runs import Deterministic, Run, to_dict
 from sbml_hybrid.simulation.solver import (
@@ -48,6 +49,7 @@ def simulate(
     draws: pd.DataFrame | None = None,
     *,
     times: Sequence[float] | np.ndarray,
+    conditions: Iterable[Condition] | None = None,
     run: Run = Deterministic(),  # noqa: B008 (frozen)
     jobs: int = 1,
     store: str | os.PathLike | None = None,
@@ -69,6 +71,9 @@ def simulate(
     times
         Output times, increasing, 0 or later, in the model's time unit: one list (time,) for all, or one
         for each trajectory (trajectory, sample), with NaN behind the last of a shorter one.
+    conditions
+        What is done to the system: every draw goes through each `Condition`. A value in them may be the name of a
+        column of the draws.
     run
         The kind of run.
     jobs
@@ -82,18 +87,21 @@ def simulate(
         What to record, by id, in the meaning that formulas give it: a concentration for species
         unless the model says amount; ``[S]`` for the concentration and ``amount(S)`` for the amount
         of any; a reaction's id for its rate. By default every state: species, and parameters and
-        compartments that rate rules or events change.
+        compartments that rate rules or events of the model change.
 
     Returns
     -------
     Dataset
         ``truth`` (trajectory, time, species), ``parameters`` (trajectory, parameter), ``status`` and
-        ``rung`` (trajectory): a trajectory that failed is NaN, and its status says why.
+        ``rung`` (trajectory): a trajectory that failed is NaN, and its status says why. With conditions, a draw
+        has a trajectory for each, in their order, with the coordinates ``draw`` and ``condition``, and
+        ``controls`` (trajectory, time, control) has the inputs.
 
     Raises
     ------
     ValueError
-        Times that do not increase, draws with NaN, a varied quantity that a rule determines.
+        Times that do not increase, draws with NaN, a varied quantity that a rule determines, a condition that
+        cannot be.
     UnknownName
         A column of `draws` or a quantity that the model does not have, with the closest names.
     ModelError
@@ -101,8 +109,8 @@ def simulate(
     SolverError
         The one nominal trajectory could not be computed.
     """
-    source, recorded, task = prepare(model, draws, times, run, quantities, dtype)
-    return dataset(model, source, recorded, task, jobs, store, single=draws is None)
+    source, recorded, task = prepare(model, draws, times, conditions, run, quantities, dtype)
+    return dataset(model, source, recorded, task, jobs, store, single=draws is None and len(source) == 1)
 
 
 def dataset(
@@ -144,25 +152,31 @@ def _outcome(notes: Sequence[Note]) -> dict[str, str]:
 
 
 def prepare(
-    model: Model, draws: Any, times: Any, run: Run, quantities: Iterable[str] | None, dtype: str
+    model: Model,
+    draws: Any,
+    times: Any,
+    conditions: Iterable[Condition] | None,
+    run: Run,
+    quantities: Iterable[str] | None,
+    dtype: str,
 ) -> tuple[Source, dict[str, tuple[str, str]], Task]:
     """Return what `simulate` was asked for, checked: its rows, what is recorded, and what every worker must know."""
     model.require_simulable()
-    source = source_of(model, draws, times)
-    recorded, task = asked(model, run, quantities, dtype, {})
+    source = source_of(model, draws, times, conditions)
+    recorded, task = asked(source, run, quantities, dtype, {})
     return source, recorded, task
 
 
 def asked(
-    model: Model,
+    source: Source,
     run: Run,
     quantities: Iterable[str] | None,
     dtype: str,
     codes: Mapping[str, Mapping[int, str]],
 ) -> tuple[dict[str, tuple[str, str]], Task]:
     """Return what is recorded, and what every worker must know."""
-    recorded = _recorded(model, quantities)
-    task = Task(run.prepared(model), tuple(s for s, _ in recorded.values()), run, codes, _checked_dtype(dtype))
+    recorded = _recorded(source.original, source.states if quantities is None else quantities)
+    task = Task(run.prepared(source.model), tuple(s for s, _ in recorded.values()), run, codes, _checked_dtype(dtype))
     return recorded, task
 
 
@@ -181,10 +195,9 @@ def _rows_a_shard(source: Source, quantities: int) -> int:
     return int(max(1, min(most, max(SHARD_ROWS, len(source) // SHARDS))))
 
 
-def _recorded(model: Model, quantities: Iterable[str] | None) -> dict[str, tuple[str, str]]:
+def _recorded(model: Model, quantities: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Quantity -> (libroadrunner's selection, what it is)."""
-    asked = [quantities] if isinstance(quantities, str) else quantities
-    names = list(dict.fromkeys(asked if asked is not None else model.states))
+    names = list(dict.fromkeys([quantities] if isinstance(quantities, str) else quantities))
     if not names:
         raise ModelError(f"{model.source} has nothing that changes in time; name what to record with quantities=.")
     return {name: selection_of(model, name) for name in names}
@@ -205,14 +218,21 @@ def _template(model: Model, source: Source, recorded: dict[str, tuple[str, str]]
     own_times = (axis,) if axis == "time" else ("trajectory", axis)
     coords: dict[str, Any] = {
         "trajectory": labels,
-        "draw": ("trajectory", labels),
+        "draw": ("trajectory", np.repeat(source.draw_labels, n // len(source.draws))),
         "time": (own_times, source.times, {"units": model.time_unit} if model.time_unit else {}),
         "species": list(recorded),
     }
-    if source.names:
-        variables["parameters"] = (("trajectory", "parameter"), source.part(0, n).values)
-        coords["parameter"] = list(source.names)
-    return xr.Dataset(variables, coords, _attrs(model, source, task.run))
+    known = source.recorded(0, n)
+    if source.parameters:
+        variables["parameters"] = (("trajectory", "parameter"), known["parameters"])
+        coords["parameter"] = list(source.parameters)
+    if source.protocol is not None:
+        coords["condition"] = ("trajectory", known["condition"])
+    if "controls" in known:
+        inputs = source.protocol.control_units()
+        variables["controls"] = (("trajectory", axis, "control"), known["controls"], {"units": units_attribute(inputs)})
+        coords["control"] = list(inputs)
+    return xr.Dataset(variables, coords, _attrs(model, source, task))
 
 
 def _flags(meanings: Mapping[int, str]) -> dict[str, Any]:
@@ -231,7 +251,7 @@ def _tolerances(model: Model, run: Run) -> dict[str, Any]:
     }
 
 
-def _attrs(model: Model, source: Source, run: Run) -> dict[str, str]:
+def _attrs(model: Model, source: Source, task: Task) -> dict[str, str]:
     versions = {"sbml_hybrid": __version__, "libroadrunner": _version("libroadrunner")}
     return {
         "model_id": model.id,
@@ -239,10 +259,10 @@ def _attrs(model: Model, source: Source, run: Run) -> dict[str, str]:
         "sbml": model.sbml,
         "time_unit": model.time_unit,
         "design": json.dumps(source.said),
-        "run": json.dumps(to_dict(run)),
-        "tolerances": json.dumps(_tolerances(model, run)),
+        "run": json.dumps(to_dict(task.run)),
+        "tolerances": json.dumps(_tolerances(task.model, task.run)),
         "versions": json.dumps(versions),
-    }
+    } | ({} if source.protocol is None else {"conditions": source.protocol.said})
 
 
 # -- the work --------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sbml_hybrid.mechanism.model import Model
+from sbml_hybrid.simulation.conditions import Condition
 from sbml_hybrid.simulation.ensemble import prepare
 from sbml_hybrid.simulation.runs import Deterministic, Run
 from sbml_hybrid.simulation.work import Task, simulate_rows
@@ -62,6 +63,7 @@ def estimate(
     draws: Any = None,
     *,
     times: Sequence[float] | np.ndarray,
+    conditions: Iterable[Condition] | None = None,
     run: Run = Deterministic(),  # noqa: B008 (frozen)
     jobs: int = 1,
     quantities: Iterable[str] | None = None,
@@ -71,7 +73,7 @@ def estimate(
 
     Parameters
     ----------
-    model, draws, times, run, jobs, quantities, dtype
+    model, draws, times, conditions, run, jobs, quantities, dtype
         As for `sbml_hybrid.simulate`, which raises the same errors.
 
     Returns
@@ -88,7 +90,7 @@ def estimate(
     >>> print(sh.estimate(model, draws, times=[0, 1, 2]))  # doctest: +SKIP
     1000 trajectories: about 1 s on 1 job, 38 kB
     """
-    source, recorded, task = prepare(model, draws, times, run, quantities, dtype)
+    source, recorded, task = prepare(model, draws, times, conditions, run, quantities, dtype)
     n = len(source)
     tried = np.unique(np.linspace(0, n - 1, min(n, _TRIAL)).astype(int))
     began = time.perf_counter()
@@ -101,7 +103,7 @@ def estimate(
         if spent > _PATIENCE:
             break
     each = spent / count
-    values = source.times.shape[-1] * len(recorded) * np.dtype(dtype).itemsize
+    values = source.times.shape[-1] * (len(recorded) * np.dtype(dtype).itemsize + 8 * source.inputs)
     return Estimate(
         trajectories=n,
         tried=count,
@@ -109,7 +111,7 @@ def estimate(
         each=each,
         compiling=max(0.0, first - each),
         jobs=_processes(jobs),
-        size=int(n * (values + 8 * (len(source.names) + 2) + 2)),
+        size=int(n * (values + 8 * (len(source.parameters) + 2) + 2)),
     )
 
 

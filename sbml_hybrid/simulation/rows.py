@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,8 @@ import pandas as pd
 
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.mechanism.quantities import check_names
+from sbml_hybrid.simulation.conditions import Condition
+from sbml_hybrid.simulation.protocol import Protocol, protocol_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,52 +61,131 @@ class Source:
 
     Parameters
     ----------
+    original
+        The model as it was given.
     draws
         One row per draw: a DataFrame, or a `Design`, which makes its rows when they are asked for.
     times
         (time,) or (row, sample).
+    protocol
+        The conditions that every draw goes through, one trajectory after another; None for the model as it is.
     """
 
+    original: Model
     draws: Any
     times: np.ndarray
+    protocol: Protocol | None = None
 
     def __len__(self) -> int:
-        return len(self.draws)
+        return len(self.draws) * self._arms
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The names of what varies."""
+    def model(self) -> Model:
+        """The model that is compiled, with places for what conditions do."""
+        return self.original if self.protocol is None else self.protocol.model
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the draws."""
         return tuple(str(name) for name in self.draws.columns)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of what a dataset records as varied."""
+        return self.columns if self.protocol is None else self.protocol.parameters
+
+    @property
+    def inputs(self) -> int:
+        """How many inputs are recorded."""
+        return 0 if self.protocol is None else len(self.protocol.controls)
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """What is recorded by default: the model's states, and fixed species that get doses."""
+        dosed = () if self.protocol is None else self.protocol.prepared.doses
+        return tuple(dict.fromkeys([*self.original.states, *dosed]))
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """The label of every trajectory (row,)."""
-        return self.draws.index.to_numpy(np.int64) if isinstance(self.draws, pd.DataFrame) else np.arange(len(self))
+        """The label of every trajectory (row,): the draw's, or, with conditions, one for each of them."""
+        return (self.draw_labels[:, None] * self._arms + np.arange(self._arms)).ravel()
+
+    @cached_property
+    def draw_labels(self) -> np.ndarray:
+        """The label of every draw (draw,)."""
+        if isinstance(self.draws, pd.DataFrame):
+            return self.draws.index.to_numpy(np.int64)
+        return np.arange(len(self.draws))
 
     def part(self, start: int, stop: int) -> Rows:
         """Return the rows from `start` up to `stop`."""
-        some = self.draws.iloc[start:stop] if isinstance(self.draws, pd.DataFrame) else self.draws.rows(start, stop)
-        labels = some.index.to_numpy(np.int64)
+        labels, drawn, inside = self._drawn(start, stop)
         times = self.times if self.times.ndim == 1 else self.times[start:stop]
-        return Rows(labels, labels, self.names, some.to_numpy(np.float64), times)
+        if self.protocol is None:
+            return Rows(labels, labels, self.columns, drawn, times)
+        values, before = self.protocol.values(drawn, labels), self.protocol.before(drawn, labels)
+        return Rows(
+            self.labels[start:stop],
+            np.repeat(labels, self._arms)[inside],
+            self.protocol.names,
+            values[inside],
+            times,
+            None if before is None else before[inside],
+        )
+
+    def recorded(self, start: int, stop: int) -> dict[str, np.ndarray]:
+        """Return what a dataset says of the rows beside their trajectories.
+
+        Returns
+        -------
+        dict
+            ``parameters`` (row, parameter); with conditions, ``condition`` (row,) and, where there are inputs,
+            ``controls`` (row, time, control).
+        """
+        labels, drawn, inside = self._drawn(start, stop)
+        if self.protocol is None:
+            return {"parameters": drawn}
+        found = {"parameters": self.protocol.recorded(drawn, labels)[inside]}
+        names = np.array([condition.name for condition in self.protocol.conditions])
+        found["condition"] = np.tile(names, len(labels))[inside]
+        if self.protocol.controls:
+            times = self.times
+            if times.ndim == 2:  # whole draws
+                first = start // self._arms * self._arms
+                times = times[first : first + len(labels) * self._arms]
+            found["controls"] = self.protocol.inputs(drawn, labels, times)[inside]
+        return found
 
     @property
     def said(self) -> dict[str, Any]:
         """How the draws came about, for the record."""
         if isinstance(self.draws, pd.DataFrame):
-            return self.draws.attrs.get("design", {"design": "given", "n": len(self)})
+            return self.draws.attrs.get("design", {"design": "given", "n": len(self.draws)})
         return self.draws.said
 
+    @property
+    def _arms(self) -> int:
+        return 1 if self.protocol is None else len(self.protocol)
 
-def source_of(model: Model, draws: Any, times: Any) -> Source:
+    def _drawn(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, slice]:
+        """Labels (draw,) and values (draw, column) of the draws of some rows, and which of their rows these are."""
+        stop = min(stop, len(self))
+        first, last = start // self._arms, -(-stop // self._arms)
+        some = self.draws.iloc[first:last] if isinstance(self.draws, pd.DataFrame) else self.draws.rows(first, last)
+        inside = slice(start - first * self._arms, stop - first * self._arms)
+        return some.index.to_numpy(np.int64), some.to_numpy(np.float64), inside
+
+
+def source_of(model: Model, draws: Any, times: Any, conditions: Iterable[Condition] | None = None) -> Source:
     """Return the rows of a run, checked.
 
     Raises
     ------
     ValueError
-        Times that do not increase, draws with NaN, a varied quantity that a rule determines.
+        Times that do not increase, draws with NaN, a varied quantity that a rule determines, or a condition that
+        cannot be.
     UnknownName
-        A quantity that the model does not have.
+        A quantity that the model does not have, or a column that the draws do not have.
     """
     if draws is None:
         draws = pd.DataFrame(index=pd.RangeIndex(1, name="draw"))
@@ -111,10 +193,16 @@ def source_of(model: Model, draws: Any, times: Any) -> Source:
         _check_table(draws)
     elif not hasattr(draws, "rows"):
         raise ValueError(f"draws must be a DataFrame with a column per varied quantity, got {type(draws).__name__}.")
-    check_names(model, draws.columns)
+    columns = tuple(str(name) for name in draws.columns)
+    protocol = None
+    if conditions is None:
+        check_names(model, columns)
+    else:
+        end = np.nanmax(np.asarray(times, dtype=np.float64), initial=0.0)
+        protocol = protocol_of(model, conditions, columns, float(end))
     if isinstance(draws, pd.DataFrame):
         _check_numbers(draws)
-    return Source(draws, _checked_times(times, len(draws)))
+    return Source(model, draws, _checked_times(times, len(draws) * (len(protocol) if protocol else 1)), protocol)
 
 
 def _check_table(frame: pd.DataFrame) -> None:

@@ -310,7 +310,7 @@ class Solver:
             if before is not None:
                 before(start)
             inside = np.flatnonzero((grid >= start) & (grid <= end))
-            times = np.unique(np.concatenate([[start], grid[inside], [end]]))
+            times = _reaching(np.unique(np.concatenate([[start], grid[inside], [end]])))
             piece = self._simulate(times)
             values[inside] = piece[np.searchsorted(times, grid[inside])]
         return values
@@ -319,6 +319,16 @@ class Solver:
         """What ``engine.simulate(times=times)`` returns, without the 10 to 15 us of its own bookkeeping."""
         self.engine._setSimulateOptionsTimes(self._options, times.tolist())
         return np.array(self.engine._simulate(self._options))
+
+
+def _reaching(times: np.ndarray) -> np.ndarray:
+    """Return the times of a piece, with one more where rounding would keep the last from being reached.
+
+    libroadrunner goes from t to t + (end - t), which may lie before the end by one rounding. An event at the end
+    would be lost: not yet at the end of this piece, and no longer new at the start of the next.
+    """
+    before, end = times[-2:]
+    return times if before + (end - before) == end else np.insert(times, -1, (before + end) / 2)
 
 
 def _pieces(grid: np.ndarray, switches: Sequence[float]) -> tuple[np.ndarray, list[float]]:

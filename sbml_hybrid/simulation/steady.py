@@ -133,7 +133,7 @@ def steady_state(
     model.require_simulable()
     source = _source(model, draws, before)
     run = SteadyState(None if before is None else tuple((name, float(value)) for name, value in before.items()))
-    recorded, task = asked(model, run, quantities, dtype, {"stability": STABILITIES})
+    recorded, task = asked(source, run, quantities, dtype, {"stability": STABILITIES})
     found = dataset(model, source, recorded, task, jobs, store)
     if draws is None and (code := int(found["status"][0])) != OK:
         reason = json.loads(found.attrs["failures"])[0]["reason"]

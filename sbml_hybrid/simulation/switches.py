@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from sbml_hybrid.mechanism.initial import InitialValues
-from sbml_hybrid.mechanism.kinetics import Call, Tree, evaluate, mentions_time, names, uses, walk
+from sbml_hybrid.mechanism.kinetics import Call, Name, Number, Time, Tree, evaluate, mentions_time, names, uses, walk
 from sbml_hybrid.mechanism.model import Model
-from sbml_hybrid.mechanism.operators import RELATIONS
+from sbml_hybrid.mechanism.operators import LOGICAL, RELATIONS
 
 STEPS = ("piecewise", "floor", "ceiling", "quotient", "rem", "factorial")
 SCAN_POINTS = 4001  # resolution of the search where a comparison is not linear in time
@@ -25,8 +25,48 @@ class _ChangesInTime(Exception):
 
 
 def has_jumps(model: Model) -> bool:
-    """Return whether the rates may jump: events, explicit time, or formulas with steps in them."""
-    return bool(model.events) or any(mentions_time(tree) or uses(tree, *STEPS) for tree in model.formulas)
+    """Return whether something may jump where nobody stops: events of the state, explicit time, formulas with steps.
+
+    An event at a time known beforehand (a dose) is none of these, if no event is delayed: `switch_times` gives it.
+    """
+    laws = [r.law.formula for r in model.reactions if r.law is not None]
+    counts = [p.formula for r in model.reactions for p in (*r.reactants, *r.products) if p.formula is not None]
+    trees = [model.written_out(tree) for tree in (*laws, *counts, *(r.formula for r in model.rules))]
+    if any(mentions_time(tree) or uses(tree, *STEPS) for tree in trees):
+        return True
+    moving = _moving(model)
+    return any(
+        e.delay is not None or not _at_known_times(model.written_out(e.trigger), model, moving) for e in model.events
+    )
+
+
+def _at_known_times(trigger: Tree, model: Model, moving: set[str]) -> bool:
+    """Whether a trigger compares time with constants alone, so that each switch is the root of a straight line."""
+    match trigger:
+        case Call(operator=operator, arguments=arguments) if operator in LOGICAL:
+            return all(_at_known_times(argument, model, moving) for argument in arguments)
+        case Call(operator=operator, arguments=arguments) if operator in RELATIONS - {"eq", "neq"}:
+            return all(_degree(argument, model, moving) <= 1 for argument in arguments)
+    return isinstance(trigger, Number)
+
+
+def _degree(tree: Tree, model: Model, moving: set[str]) -> int:
+    """0 for a constant, 1 for a straight line in time, 2 for all else."""
+    match tree:
+        case Time():
+            return 1
+        case Name(id=id) if id in model.assignment_rules:
+            return _degree(model.assignment_rules[id], model, moving)
+        case Name(id=id):
+            return 2 if id in moving else 0
+        case Call(operator=operator, arguments=arguments):
+            degrees = [_degree(argument, model, moving) for argument in arguments]
+            if operator == "plus" or operator == "minus":
+                return max(degrees, default=0)
+            if operator == "times" or (operator == "divide" and degrees[1] == 0):
+                return min(sum(degrees), 2)
+            return 2 * max(degrees, default=0)
+    return 0 if isinstance(tree, Number) else 2
 
 
 def has_hidden_jumps(model: Model) -> bool:
@@ -102,7 +142,7 @@ class _Gap:
 
     def __init__(self, model: Model, given: Mapping[str, np.ndarray], n: int) -> None:
         self.model, self.n = model, n
-        self.start = InitialValues(model, {name: np.asarray(column)[:, None] for name, column in given.items()})
+        self.start = InitialValues(model, {name: np.atleast_1d(column)[:, None] for name, column in given.items()})
         self.moving = _moving(model)
 
     def at(self, pair: tuple[Tree, Tree], times: np.ndarray) -> np.ndarray:
@@ -120,6 +160,10 @@ class _Gap:
 
     def zeros(self, pair: tuple[Tree, Tree], end: float) -> list[tuple[float, ...]]:
         try:
+            if isinstance(pair[0], Time) and isinstance(pair[1], Name | Number) and not _timed(pair[1], self.model):
+                return [
+                    (root,) for root in (-self.at(pair, np.zeros(1))[:, 0]).tolist()
+                ]  # to the last bit; it may never come
             values = self.at(pair, np.array([0.0, end / 3, end]))
         except _ChangesInTime:
             return [()] * self.n

@@ -68,6 +68,18 @@ def test_a_pulse_of_events_is_not_stepped_over():
     np.testing.assert_allclose(end, 1e-4, rtol=1e-4)
 
 
+def test_an_event_at_a_drawn_time_is_neither_lost_nor_early():
+    """The times rise and fall from draw to draw, and differ from what a sum of steps reaches by a rounding."""
+    model = load("p = 0; q = 1; q' = -q; on = 5; at (time >= on), t0=false: p = p + 1")
+    on = np.random.default_rng(0).uniform(0.1, 9.9, 1000)
+
+    p = simulate(model, pd.DataFrame({"on": on}), times=[0.0, 0.1, 9.9, 10.0], quantities=["p"])["truth"].values[
+        :, :, 0
+    ]
+
+    np.testing.assert_array_equal(p, np.tile([0, 0, 1, 1], (1000, 1)))
+
+
 def test_a_daily_light_switch_is_found_at_every_dawn_and_dusk():
     """Light for 12 of 24 hours: the integral over five days is 60 hours."""
     model = load("p = 0; p' = piecewise(1, sin(2*pi*time/24) > 0, 0)")
