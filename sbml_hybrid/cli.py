@@ -121,8 +121,8 @@ def _benchmark(arguments: argparse.Namespace) -> None:
     from sbml_hybrid.data.tables import read_csv
     from sbml_hybrid.mechanism.reader import load
     from sbml_hybrid.study import run_benchmark
-    from sbml_hybrid.study.sections import Benchmark, Split
     from sbml_hybrid.study.rivals import rivals_from_names
+    from sbml_hybrid.study.sections import Benchmark, Split
 
     path = Path(arguments.data)
     data = read_csv(path) if path.suffix.lower() == ".csv" else open_dataset(path)

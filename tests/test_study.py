@@ -10,7 +10,8 @@ import sbml_hybrid as sh
 from sbml_hybrid.errors import DataError, SourceNotFound, StudyError, UnknownName
 from sbml_hybrid.study import folder as folders
 from sbml_hybrid.study import read_study, run_study
-from sbml_hybrid.study.recipe import make_recipe, noise_from_text
+from sbml_hybrid.study.assays import noise_from_text
+from sbml_hybrid.study.recipe import make_recipe
 from sbml_hybrid.study.rivals import rival, rivals_from_names, rivals_from_tables
 
 MODEL = """

@@ -7,8 +7,8 @@ import json
 import xarray as xr
 
 from sbml_hybrid.benchmarking.fingerprints import environment, fingerprint
-from sbml_hybrid.study.sections import Benchmark, Split
 from sbml_hybrid.study.plan import Plan
+from sbml_hybrid.study.sections import Benchmark, Split
 
 
 def how(plan: Plan, data: xr.Dataset) -> dict[str, str]:

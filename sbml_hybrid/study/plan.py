@@ -45,7 +45,9 @@ def make_plan(study: Study) -> Plan:
             f"sbml-hybrid generate {study.path}"
         )
     if study.simulate.steady_state:
-        raise StudyError(f"{study.path} makes steady states, and there is nothing to forecast. Use: sbml-hybrid generate")
+        raise StudyError(
+            f"{study.path} makes steady states, and there is nothing to forecast. Use: sbml-hybrid generate"
+        )
     recipe = make_recipe(study)
     mechanism = load(study.mechanism) if study.mechanism else None
     for name in study.benchmark.known:
