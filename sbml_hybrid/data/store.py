@@ -7,7 +7,8 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,8 @@ def save(dataset: xr.Dataset, path: str | os.PathLike, overwrite: bool = False) 
         return place.name
     path = Path(path).expanduser()
     if not netcdf and dataset.nbytes > LAZY_BYTES:
-        _write_in_pieces(encodable, path)
+        with whole(path, dataset.nbytes) as partial:
+            _write_pieces(encodable, Place(str(partial)))
     else:
         write_whole({"": _encode_netcdf(encodable)} if netcdf else _encode_zarr(encodable), path)
     return path
@@ -159,15 +161,40 @@ def write_whole(files: dict[str, bytes], path: Path) -> None:
     StorageError
         If it cannot be written, for instance because the disk is full.
     """
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    try:
+    with whole(path, sum(map(len, files.values()))) as partial:
         for name, content in files.items():
             target = partial / name if name else partial
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
+
+
+@contextmanager
+def whole(path: Path, size: float | None = None) -> Iterator[Path]:
+    """Give a place beside `path` to write to, and move what is there to `path` at the end: all of it, or nothing.
+
+    Parameters
+    ----------
+    path
+        Where the file or folder goes; what is there is replaced.
+    size
+        Its size in bytes, for the error message.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written, for instance because the disk is full.
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
         _move(partial, path)
     except OSError as error:
-        raise _unwritable(path, sum(map(len, files.values())), error) from error
+        much = "" if size is None else f" ({size / 1e6:.1f} MB)"
+        raise StorageError(
+            f"Cannot write {path}{much}: {error.strerror or error}. Nothing half-written was left. "
+            "Free some space, or save somewhere else."
+        ) from error
     finally:
         _remove(partial)
 
@@ -194,29 +221,16 @@ def _check_place(place: Place, netcdf: bool, overwrite: bool) -> None:
 
 def _write_far(dataset: xr.Dataset, place: Place) -> None:
     try:
-        _write_pieces(dataset, place.zarr(read_only=False))
+        _write_pieces(dataset, place)
     except OSError as error:
         raise StorageError(f"Cannot write {place}: {error}. Remove what is there before you try again.") from error
 
 
-def _write_in_pieces(dataset: xr.Dataset, path: Path) -> None:
-    from zarr.storage import LocalStore
-
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    try:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        _write_pieces(dataset, LocalStore(partial))
-        _move(partial, path)
-    except OSError as error:
-        raise _unwritable(path, dataset.nbytes, error) from error
-    finally:
-        _remove(partial)
-
-
-def _write_pieces(dataset: xr.Dataset, store: Any) -> None:
-    """Write a dataset to a Zarr store, never holding more than one piece of a large variable."""
+def _write_pieces(dataset: xr.Dataset, place: Place) -> None:
+    """Write a dataset as Zarr, never holding more than one piece of a large variable."""
     import zarr
 
+    store = place.zarr(read_only=False)
     large = [name for name, v in dataset.data_vars.items() if v.ndim and v.nbytes > _CHUNK_BYTES]
     beside = dataset.drop_vars(large)
     encoding = {name: {"chunks": _chunks(v)} for name, v in beside.variables.items() if v.ndim}
@@ -296,13 +310,6 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _unwritable(path: Path, size: int, error: OSError) -> StorageError:
-    return StorageError(
-        f"Cannot write {path} ({size / 1e6:.1f} MB): {error.strerror or error}. Nothing half-written was left. "
-        "Free some space, or save somewhere else."
-    )
-
-
 def _not_found(place: Place) -> SourceNotFound:
     if place.path is None:
         return SourceNotFound(f"There is no dataset at {place}.")
@@ -341,13 +348,14 @@ def _decoded(variable: xr.Variable) -> xr.Variable:
         attrs["flag_values"] = np.asarray(attrs["flag_values"], variable.dtype)
     if variable.dtype.kind in "OT":
         return xr.Variable(variable.dims, np.array(variable.values.tolist(), dtype=str), attrs)
-    return _with_attrs(variable, attrs)
+    chunks = variable.encoding.get("chunks")
+    return _with_attrs(variable, attrs, {"chunks": chunks} if chunks else {})
 
 
-def _with_attrs(variable: xr.Variable, attrs: dict) -> xr.Variable:
+def _with_attrs(variable: xr.Variable, attrs: dict, encoding: dict | None = None) -> xr.Variable:
     """The variable with other attributes, its values unread where they are."""
     other = variable.to_base_variable().copy(deep=False)
-    other.attrs, other.encoding = attrs, {}
+    other.attrs, other.encoding = attrs, encoding or {}
     return other
 
 
