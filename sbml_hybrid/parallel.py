@@ -14,7 +14,7 @@ from typing import Any
 log = logging.getLogger("sbml_hybrid")
 
 _TOGETHER, _ALONE = 2, 3  # deaths beside others before an item is run alone, and alone before it is given up
-_IDLE = 300  # seconds until a worker process without work ends
+_IDLE = 60  # seconds until a worker process without work ends, or one whose parent was killed
 # Two engines' pools of threads would crowd the cores, and a sum over two threads rounds otherwise.
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
 _Entry = tuple[int, tuple[Any, ...]]
@@ -190,7 +190,8 @@ def _tried_by_cluster(error: BaseException | None) -> bool:
 
 
 def _is_loss(error: BaseException | None) -> bool:
-    return isinstance(error, BrokenProcessPool) or _tried_by_cluster(error)
+    # Not every broken pool: an argument that a worker cannot unpickle breaks it too, and is the caller's to mend.
+    return type(error).__name__ == "TerminatedWorkerError" or _tried_by_cluster(error)
 
 
 def _configured() -> bool:

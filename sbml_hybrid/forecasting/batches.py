@@ -208,6 +208,8 @@ def batches(
     cut = _cut(data.sizes[time_dimension(data)], lookback, horizon, stride)
     if cut.horizon and time_dimension(data) not in data[target].dims:
         raise ValueError(f"target {target!r} has no time to forecast. Leave out lookback and horizon for whole series.")
+    if "replicate" in set(data[target].dims) - set(data[variable].dims):
+        raise ValueError(f"{target!r} has replicates and {variable!r} has none: which of them is the answer?")
     _whole_number("size", size)
     return Batches(data, cut, size=size, variable=variable, target=target, known=known, seed=seed)
 
