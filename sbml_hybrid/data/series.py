@@ -70,7 +70,7 @@ def series_table(folder: Path) -> pd.DataFrame:
     for line in index.to_dict("records"):
         name = line.pop("file")
         try:
-            wide = pd.read_csv(folder / name, float_precision="round_trip")
+            wide = pd.read_csv(folder / name, dtype=str, keep_default_na=False)  # numbers are read where all are
             names = [c for c in wide.columns if c != "time" and not c.startswith(_CENSORED)]
             part = wide.melt("time", names, "observable", "value")
             if any(f"{_CENSORED}{c}" in wide for c in names):

@@ -63,7 +63,7 @@ def save(dataset: xr.Dataset, path: str | os.PathLike, overwrite: bool = False) 
     if place.path is None:
         _write_far(encodable, place)
         return place.name
-    path = Path(path).expanduser()
+    path = place.path
     if not netcdf and dataset.nbytes > LAZY_BYTES:
         with whole(path, dataset.nbytes) as partial:
             _write_pieces(encodable, Place(str(partial)))

@@ -32,7 +32,7 @@ class _Cut:
 class Batches(keras.utils.PyDataset):
     """Examples for ``model.fit`` and ``model.predict``, read when they are needed; `batches` makes it.
 
-    Every epoch has an order of its own, which is a function of the seed and the epoch's number. Say
+    Every epoch has an order of its own, a function of the seed, the epoch's number and the dataset's shards. Say
     ``model.fit(..., shuffle=False)``: Keras' own shuffling would read a shard for each batch again and again.
     """
 

@@ -287,7 +287,7 @@ def _in_store(
 def _shards(
     task: Task, source: Source, starts: Sequence[int], rows: int, jobs: int
 ) -> Iterator[tuple[Note, dict[str, np.ndarray]]]:
-    items = ((task, start, source.part(start, start + rows)) for start in starts)
+    items = ((task, start, source.part(start, min(start + rows, len(source)))) for start in starts)
     return ordered_map(simulate_rows, items, len(starts), jobs=jobs, label="simulating", lost=give_up_rows)
 
 
