@@ -108,9 +108,7 @@ def _outliving(
         workers.stop(held)
 
 
-def _alone(
-    function: Callable[..., Any], entry: _Entry, workers: _Workers, lost: Callable[..., Any] | None
-) -> Any:
+def _alone(function: Callable[..., Any], entry: _Entry, workers: _Workers, lost: Callable[..., Any] | None) -> Any:
     for _ in range(_ALONE):
         future = workers.submit(function, entry)
         if not _is_loss(error := future.exception()):
@@ -119,7 +117,9 @@ def _alone(
             break
     if lost is None:
         raise error
-    log.warning("a piece of work kills its worker process whenever it is tried, and is given up (%s)", type(error).__name__)
+    log.warning(
+        "a piece of work kills its worker process whenever it is tried, and is given up (%s)", type(error).__name__
+    )
     return lost(*entry[1])
 
 

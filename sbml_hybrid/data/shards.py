@@ -252,7 +252,9 @@ def unfinished(there: Manifest, draws: Callable[[int, int], str] | None = None) 
             )
         bad = [key for key, wanted in entry["checksums"].items() if _checksum(there.place, key) != wanted]
         if bad:
-            log.warning("%s: shard %d is computed again, its chunk %s is corrupt or missing", there.place, number, bad[0])
+            log.warning(
+                "%s: shard %d is computed again, its chunk %s is corrupt or missing", there.place, number, bad[0]
+            )
             left.append(number)
     return left
 

@@ -253,9 +253,7 @@ class _Said:
         return {"failures": failures_attribute(self.failures)}
 
 
-def _in_memory(
-    task: Task, source: Source, template: xr.Dataset, rows: int, jobs: int
-) -> tuple[xr.Dataset, _Said]:
+def _in_memory(task: Task, source: Source, template: xr.Dataset, rows: int, jobs: int) -> tuple[xr.Dataset, _Said]:
     done = list(_shards(task, source, range(0, len(source), rows), rows, jobs))
     names = [name for name, v in template.data_vars.items() if v.dims[0] == "trajectory"]
     arrays = {name: np.concatenate([part[name] for _, part in done]) for name in names}

@@ -127,7 +127,13 @@ def _handed_in(
     if task.store is None:
         return Note(start, len(rows), status, rung, tuple(failures), seconds), arrays
     named = [(label, STATUSES[code], reason) for label, code, reason in failures]
-    entry = {"status": status, "rung": rung, "failures": named, "seconds": round(seconds, 3), "draws": fingerprint(rows)}
+    entry = {
+        "status": status,
+        "rung": rung,
+        "failures": named,
+        "seconds": round(seconds, 3),
+        "draws": fingerprint(rows),
+    }
     shards.write_shard(task.store, start, arrays, entry)
     return Note(start, len(rows), status, rung, (), seconds), {}
 

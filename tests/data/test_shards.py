@@ -134,7 +134,10 @@ def test_a_large_template_is_never_held_in_memory(tmp_path):
     n = 10**6
     nothing = np.broadcast_to(np.array(np.nan), (n, 100, 50))  # 40 GB
     data = xr.Dataset(
-        {"truth": (("trajectory", "time", "species"), nothing), "status": ("trajectory", np.broadcast_to(np.int8(-1), n))},
+        {
+            "truth": (("trajectory", "time", "species"), nothing),
+            "status": ("trajectory", np.broadcast_to(np.int8(-1), n)),
+        },
         {"trajectory": np.arange(n), "time": np.arange(100.0), "species": [f"S{i}" for i in range(50)]},
     )
 

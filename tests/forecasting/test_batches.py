@@ -111,8 +111,14 @@ def test_known_quantities_and_controls_come_along(measured):
 
 
 def test_replicates_are_series_of_their_own(measured):
-    twice = xr.concat([measured["measured"], measured["measured"] + 1], "replicate").transpose("trajectory", "replicate", ...)
-    data = measured.drop_vars(["measured", "censored"], errors="ignore").assign(measured=twice).assign_coords(replicate=[0, 1])
+    twice = xr.concat([measured["measured"], measured["measured"] + 1], "replicate").transpose(
+        "trajectory", "replicate", ...
+    )
+    data = (
+        measured.drop_vars(["measured", "censored"], errors="ignore")
+        .assign(measured=twice)
+        .assign_coords(replicate=[0, 1])
+    )
 
     inputs, target = all_of(sh.batches(data, 8, 5, size=64))
     expected = windows(data, 8, 5)
