@@ -28,7 +28,7 @@ def write_series(data: xr.Dataset, variable: str, about: tuple[str, ...], folder
     data
         Some trajectories.
     variable
-        What to write: one column each for the time, the observables or species, and their codes where they are censored.
+        What to write: a column for the time, one for each observable or species, and one for each code of censoring.
     about
         Coordinates of the trajectories that the index keeps.
     folder

@@ -1,5 +1,6 @@
 """A trajectory is the same in any company: workers, shards, order, interruptions, backends."""
 
+from contextlib import suppress
 from itertools import count
 from unittest.mock import patch
 
@@ -62,11 +63,8 @@ def test_a_trajectory_is_the_same_in_any_company(model, draws, expected, folders
 
     with patch.object(ensemble, "SHARD_ROWS", shard):
         if stored:
-            with patch.object(ensemble, "simulate_rows", interrupted):
-                try:
-                    sh.simulate(model, shuffled, times=TIMES, store=store)
-                except KeyboardInterrupt:
-                    pass
+            with patch.object(ensemble, "simulate_rows", interrupted), suppress(KeyboardInterrupt):
+                sh.simulate(model, shuffled, times=TIMES, store=store)
         if backend == "threads":
             with joblib.parallel_config("threading", n_jobs=2):
                 data = sh.simulate(model, shuffled, times=TIMES, store=store)
