@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,15 @@ class Place:
     ----------
     name
         An absolute local path, or a URL.
+    said
+        How the user called it.
     """
 
     name: str
+    said: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return self.name
+        return self.said or self.name
 
     @property
     def path(self) -> Path | None:
@@ -106,11 +109,14 @@ class Place:
             raise StorageError(f"Cannot reach {self.name}: {' '.join(str(error).split())}.") from error
 
 
-def place_of(path: str | os.PathLike) -> Place:
+def place_of(path: str | os.PathLike | Place) -> Place:
     """Return the place that a path or URL names; ``file://`` is a local path too."""
+    if isinstance(path, Place):
+        return path
     name = os.fspath(path)
     if name.startswith("file://"):
         name = name.removeprefix("file://")
     if _URL.match(name):
         return Place(name.rstrip("/"))
-    return Place(str(Path(name).expanduser().absolute()))
+    local = Path(name).expanduser()
+    return Place(str(local.absolute()), str(local))

@@ -111,7 +111,7 @@ class Manifest:
         )
 
 
-def manifest(path: str | os.PathLike) -> Manifest | None:
+def manifest(path: str | os.PathLike | Place) -> Manifest | None:
     """Return what a store says of its run; None where it was not written by one.
 
     Parameters
@@ -132,7 +132,7 @@ def manifest(path: str | os.PathLike) -> Manifest | None:
     return Manifest(place, run, shards)
 
 
-def prepare(template: xr.Dataset, path: str | os.PathLike, rows: int) -> Manifest:
+def prepare(template: xr.Dataset, path: str | os.PathLike | Place, rows: int) -> Manifest:
     """Make a Zarr store of the template's shape, or take the one that an interrupted run left.
 
     Parameters
@@ -171,12 +171,12 @@ def prepare(template: xr.Dataset, path: str | os.PathLike, rows: int) -> Manifes
             partial.parent.mkdir(parents=True, exist_ok=True)
             _create(template, Place(str(partial)), rows)
             os.rename(partial, place.path)
-    there = manifest(place.name)
+    there = manifest(place)
     _require_same(template, place, there)
     return there
 
 
-def write_shard(path: str | os.PathLike, start: int, values: Mapping[str, np.ndarray], entry: Mapping) -> None:
+def write_shard(path: str | os.PathLike | Place, start: int, values: Mapping[str, np.ndarray], entry: Mapping) -> None:
     """Write one shard, and then its entry in the manifest, so that a shard that has one is whole.
 
     Parameters

@@ -62,7 +62,7 @@ def save(dataset: xr.Dataset, path: str | os.PathLike, overwrite: bool = False) 
     if place.path is None:
         _write_far(encodable, place)
         return place.name
-    path = place.path
+    path = Path(str(place))
     if not netcdf and dataset.nbytes > LAZY_BYTES:
         with whole(path, dataset.nbytes) as partial:
             _write_pieces(encodable, Place(str(partial)))
@@ -93,7 +93,7 @@ def open(path: str | os.PathLike) -> xr.Dataset:
     if not place.exists():
         raise _not_found(place)
     if not _is_netcdf(place):
-        dataset = open_lazily(place.name)
+        dataset = open_lazily(place)
         return _reading(place, dataset.load) if dataset.nbytes <= LAZY_BYTES else dataset
 
     def read() -> xr.Dataset:
@@ -103,10 +103,10 @@ def open(path: str | os.PathLike) -> xr.Dataset:
     return _rebuilt(_reading(place, read), _decoded)
 
 
-def open_lazily(path: str | os.PathLike) -> xr.Dataset:
+def open_lazily(path: str | os.PathLike | Place) -> xr.Dataset:
     """Open a Zarr store without reading its values, whatever its size; as `open` otherwise."""
     place = place_of(path)
-    there = shards.manifest(place.name)
+    there = shards.manifest(place)
     if there is not None and there.pending:
         log.warning(
             "%s is not finished: %d of %d trajectories are pending (NaN). Run the same simulate again to go on.",
@@ -312,7 +312,7 @@ def _remove(path: Path) -> None:
 def _not_found(place: Place) -> SourceNotFound:
     if place.path is None:
         return SourceNotFound(f"There is no dataset at {place}.")
-    path = place.path
+    path = Path(str(place))
     there = (
         sorted(p.name for p in path.parent.iterdir() if p.suffix in (".zarr", ".nc")) if path.parent.is_dir() else []
     )

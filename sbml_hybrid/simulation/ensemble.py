@@ -269,17 +269,17 @@ def _in_store(
 ) -> tuple[xr.Dataset, _Said]:
     if place.in_memory and uses_processes(jobs, len(source)):
         raise ValueError(f"{place} is the memory of this process, which others do not share. Say jobs=1.")
-    began = shards.prepare(template, place.name, rows)
+    began = shards.prepare(template, place, rows)
     rows = began.run["rows"]
     left = shards.unfinished(began, lambda start, stop: fingerprint(source.part(start, stop)))
-    task = replace(task, store=place.name)
+    task = replace(task, store=place)
     for _ in _shards(task, source, [number * rows for number in left], rows, jobs):
         pass
-    ended = shards.manifest(place.name)
+    ended = shards.manifest(place)
     codes = {name: code for code, name in STATUSES.items()}
     said = _Said(ended.status, [(label, codes[status], reason) for label, status, reason in ended.failures])
     shards.finish(ended, said.attrs)
-    return stores.open_lazily(place.name), said
+    return stores.open_lazily(place), said
 
 
 def _shards(

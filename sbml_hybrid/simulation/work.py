@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sbml_hybrid.data import shards
+from sbml_hybrid.data.places import Place
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.parallel import one_blas_thread
 from sbml_hybrid.quiet import quiet
@@ -51,7 +52,7 @@ class Task:
     run: Run
     codes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     dtype: str = "float64"
-    store: str | None = None
+    store: Place | None = None
 
 
 @dataclass(frozen=True)
