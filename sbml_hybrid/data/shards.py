@@ -14,6 +14,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -160,10 +161,11 @@ def prepare(template: xr.Dataset, path: str | os.PathLike | Place, rows: int) ->
     place = place_of(path)
     if place.path is None:  # what cannot be renamed into place is whole once its manifest is there
         if not place.exists(f"{_MANIFEST}/{_META}"):
-            if place.exists(_META) and not _same_attributes(template, place):
+            if place.exists(_META) and _differing_attributes(template, place):
                 raise DataError(f"{place} holds something else. Choose another store.")
             with _writing(place):
                 _create(template, place, rows)
+            return manifest(place)
     elif not place.exists():
         partial = place.path.with_name(f".{place.path.name}.partial")
         with _writing(place):
@@ -171,6 +173,7 @@ def prepare(template: xr.Dataset, path: str | os.PathLike | Place, rows: int) ->
             partial.parent.mkdir(parents=True, exist_ok=True)
             _create(template, Place(str(partial)), rows)
             os.rename(partial, place.path)
+        return manifest(place)
     there = manifest(place)
     _require_same(template, place, there)
     return there
@@ -195,22 +198,26 @@ def write_shard(path: str | os.PathLike | Place, start: int, values: Mapping[str
     StorageError
         The disk is full, or the store cannot be written.
     """
+    # Aside, because Ctrl-C in the middle of what Zarr does would leave it in disarray; it waits for the end instead.
+    with _writing(place_of(path)), ThreadPoolExecutor(1) as aside:
+        aside.submit(_write_shard, place_of(path), start, values, entry).result()
+
+
+def _write_shard(place: Place, start: int, values: Mapping[str, np.ndarray], entry: Mapping) -> None:
     import zarr
 
     from sbml_hybrid.data.checksums import Noting
 
-    place = place_of(path)
-    with _writing(place):
-        run = _attributes(place, f"{_MANIFEST}/{_META}")
-        if set(values) != set(run["arrays"]):
-            raise ValueError(f"a shard of {place} has {sorted(run['arrays'])}, got {sorted(values)}.")
-        store = Noting(place.zarr(read_only=False))
-        with zarr.config.set({"array.write_empty_chunks": True}):
-            for name in sorted(values):
-                array = zarr.open_array(store, path=name, mode="r+")
-                array[start : start + len(values[name])] = values[name]
-        entry = {"start": start, "rows": len(values["status"]), **entry, "checksums": dict(sorted(store.noted.items()))}
-        _note(place, f"{_MANIFEST}/{start // run['rows']:06d}/{_META}", entry)
+    run = _attributes(place, f"{_MANIFEST}/{_META}")
+    if set(values) != set(run["arrays"]):
+        raise ValueError(f"a shard of {place} has {sorted(run['arrays'])}, got {sorted(values)}.")
+    store = Noting(place.zarr(read_only=False))
+    with zarr.config.set({"array.write_empty_chunks": True}):
+        for name in sorted(values):
+            array = zarr.open_array(store, path=name, mode="r+")
+            array[start : start + len(values[name])] = values[name]
+    entry = {"start": start, "rows": len(values["status"]), **entry, "checksums": dict(sorted(store.noted.items()))}
+    _note(place, f"{_MANIFEST}/{start // run['rows']:06d}/{_META}", entry)
 
 
 def finish(there: Manifest, attrs: Mapping[str, str]) -> None:
@@ -332,8 +339,7 @@ def _require_same(template: xr.Dataset, place: Place, there: Manifest | None) ->
         raise DataError(f"{place} is there already and is no Zarr store. Choose another store.")
     if there is None:
         raise DataError(f"{place} holds a dataset that no run wrote. Choose another store, or remove it.")
-    attributes = _attributes(place, _META) or {}
-    differing = [name for name, value in template.attrs.items() if attributes.get(name) != value]
+    differing = _differing_attributes(template, place)
     if not differing and there.run["trajectories"] != template.sizes["trajectory"]:
         differing = ["the number of trajectories"]
     if not differing:
@@ -350,11 +356,12 @@ def _differing_labels(template: xr.Dataset, there: Manifest) -> Sequence[str]:
 
     group = zarr.open_group(verified(there), mode="r")
     names = {str(name) for name in template.coords} | set(there.run["arrays"])
-    differing = sorted(names ^ set(group.array_keys()))
+    differing = sorted(names ^ set(there.place.names("")) - {_META, _MANIFEST})
     for name in () if differing else sorted(template.coords):
         ours, array = template[name].values, group[name]
         theirs = np.asarray(array[:])
-        if theirs.shape != ours.shape or not _equal(theirs.astype(ours.dtype), ours):
+        equal_nan = ours.dtype.kind == "f"
+        if not np.array_equal(theirs.astype(ours.dtype), ours, equal_nan=equal_nan):
             differing.append(str(name))
     for name in () if differing else there.run["arrays"]:
         ours = template[name]
@@ -363,13 +370,9 @@ def _differing_labels(template: xr.Dataset, there: Manifest) -> Sequence[str]:
     return differing
 
 
-def _equal(these: np.ndarray, those: np.ndarray) -> bool:
-    return np.array_equal(these, those, equal_nan=these.dtype.kind == "f")
-
-
-def _same_attributes(template: xr.Dataset, place: Place) -> bool:
+def _differing_attributes(template: xr.Dataset, place: Place) -> Sequence[str]:
     attributes = _attributes(place, _META) or {}
-    return all(attributes.get(name) == value for name, value in template.attrs.items())
+    return [name for name, value in template.attrs.items() if attributes.get(name) != value]
 
 
 def _plain(value: Any) -> Any:
