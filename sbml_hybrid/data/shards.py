@@ -170,9 +170,11 @@ def prepare(template: xr.Dataset, path: str | os.PathLike | Place, rows: int) ->
         partial = place.path.with_name(f".{place.path.name}.partial")
         with _writing(place):
             shutil.rmtree(partial, ignore_errors=True)
-            partial.parent.mkdir(parents=True, exist_ok=True)
-            _create(template, Place(str(partial)), rows)
-            os.rename(partial, place.path)
+            try:
+                _create(template, Place(str(partial)), rows)
+                os.rename(partial, place.path)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
         return manifest(place)
     there = manifest(place)
     _require_same(template, place, there)
