@@ -259,8 +259,7 @@ def unfinished(there: Manifest, draws: Callable[[int, int], str] | None = None) 
             raise DataError(
                 f"{there.place} holds another run's dataset (it differs in the draws). Choose another store."
             )
-        bad = [key for key, wanted in entry["checksums"].items() if _checksum(there.place, key) != wanted]
-        if bad:
+        if bad := [key for key, wanted in entry["checksums"].items() if _checksum(there.place, key) != wanted]:
             log.warning(
                 "%s: shard %d is computed again, its chunk %s is corrupt or missing", there.place, number, bad[0]
             )

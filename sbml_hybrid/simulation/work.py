@@ -110,10 +110,10 @@ def give_up_rows(task: Task, start: int, rows: Rows) -> tuple[Note, dict[str, np
 def fingerprint(rows: Rows) -> str:
     """Return what identifies some rows: their labels, values, times and all else that tells them apart."""
     digest = hashlib.blake2b(digest_size=12)
-    for field in fields(rows):
-        value = getattr(rows, field.name)
+    for one in fields(rows):
+        value = getattr(rows, one.name)
         plain = isinstance(value, np.ndarray) and value.dtype.kind not in "OT"
-        digest.update(f"{field.name} {np.shape(value)} ".encode())
+        digest.update(f"{one.name} {np.shape(value)} ".encode())
         digest.update(np.ascontiguousarray(value).tobytes() if plain else repr(np.asarray(value).tolist()).encode())
     return digest.hexdigest()
 
