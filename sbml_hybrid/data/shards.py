@@ -32,7 +32,6 @@ _FORMAT = 1
 _MANIFEST, _META = "manifest", "zarr.json"
 _LABELS_A_CHUNK = 2**17
 _SAID = ("model_id", "model_hash", "design", "run", "tolerances", "versions")
-_FILL = {"status": PENDING}
 
 
 @dataclass(frozen=True)
@@ -296,7 +295,7 @@ def _create(template: xr.Dataset, place: Place, rows: int) -> None:
             shape=variable.shape,
             chunks=(rows, *(max(size, 1) for size in variable.shape[1:])),
             dtype=variable.dtype,
-            fill_value=_FILL.get(name, np.nan if variable.dtype.kind == "f" else 0),
+            fill_value=PENDING if name == "status" else np.nan if variable.dtype.kind == "f" else 0,
             dimension_names=variable.dims,
             attributes={key: _plain(variable.attrs[key]) for key in sorted(variable.attrs)},
         )
