@@ -256,12 +256,12 @@ class _Said:
 def _in_memory(task: Task, source: Source, template: xr.Dataset, rows: int, jobs: int) -> tuple[xr.Dataset, _Said]:
     done = list(_shards(task, source, range(0, len(source), rows), rows, jobs))
     names = [name for name, v in template.data_vars.items() if v.dims[0] == "trajectory"]
-    arrays = {name: np.concatenate([part[name] for _, part in done]) for name in names}
-    result = template.assign({name: template[name].copy(data=values) for name, values in arrays.items()})
+    for name in names:
+        template[name].variable.data = np.concatenate([part[name] for _, part in done])
     notes = [note for note, _ in done]
     status = sum((note.status for note in notes), Counter())
     said = _Said(status, [failed for note in notes for failed in note.failures])
-    return result.assign_attrs(said.attrs), said
+    return template.assign_attrs(said.attrs), said
 
 
 def _in_store(

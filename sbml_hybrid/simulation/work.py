@@ -21,7 +21,7 @@ from sbml_hybrid.quiet import quiet
 from sbml_hybrid.simulation.rest import Rest, Starts
 from sbml_hybrid.simulation.rows import Rows
 from sbml_hybrid.simulation.runs import Run
-from sbml_hybrid.simulation.solver import LADDER, STATUSES, WORKER_LOST, solver_of
+from sbml_hybrid.simulation.solver import STATUSES, WORKER_LOST, solver_of
 from sbml_hybrid.simulation.switches import switch_times
 
 log = logging.getLogger("sbml_hybrid")
@@ -101,7 +101,7 @@ def give_up_rows(task: Task, start: int, rows: Rows) -> tuple[Note, dict[str, np
     arrays = {
         "truth": np.full((n, rows.times.shape[-1], len(task.selections)), np.nan, task.dtype),
         "status": np.full(n, WORKER_LOST, np.int8),
-        "rung": np.full(n, len(LADDER) - 1, np.int8),
+        "rung": np.full(n, len(task.run.rungs) - 1, np.int8),
         **{name: np.zeros(n, np.int8) for name in task.codes},
     }
     return _handed_in(task, start, rows, arrays, [(int(label), WORKER_LOST, reason) for label in rows.labels], 0.0)
@@ -124,7 +124,7 @@ def _handed_in(
     if rows.names:
         arrays["parameters"] = rows.values
     status = Counter(STATUSES[code] for code in arrays["status"].tolist())
-    rung = Counter(LADDER[number].name for number in arrays["rung"].tolist())
+    rung = Counter(task.run.rungs[number] for number in arrays["rung"].tolist())
     if task.store is None:
         return Note(start, len(rows), status, rung, tuple(failures), seconds), arrays
     named = [(label, STATUSES[code], reason) for label, code, reason in failures]
