@@ -147,7 +147,8 @@ def test_draws_that_are_made_when_needed_give_the_same(model, draws, expected, t
         data = sh.simulate(model, Design(), times=TIMES, store=tmp_path / "run.zarr")
 
     same(data, expected)
-    assert [stop - start for start, stop in Design.asked] == [8, 8, 8, 6]
+    assert [stop - start for start, stop in Design.asked][-4:] == [8, 8, 8, 6]
+    assert max(stop - start for start, stop in Design.asked) == 8
 
 
 def test_a_dataset_in_a_store_is_read_when_it_is_needed(model, draws, tmp_path):
