@@ -1,28 +1,55 @@
-"""One ordered map over joblib, with progress, and how many threads serve it: the only doorway to joblib."""
+"""One ordered map over joblib that outlives its workers, with progress: the only doorway to joblib."""
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from typing import Any
+
+log = logging.getLogger("sbml_hybrid")
+
+_TOGETHER, _ALONE = 2, 3  # deaths beside others before an item is run alone, and alone before it is given up
+_IDLE = 60  # seconds until a worker process without work ends, or one whose parent was killed
+# Two engines' pools of threads would crowd the cores, and a sum over two threads rounds otherwise.
+_ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+_Entry = tuple[int, tuple[Any, ...]]
 
 
 def ordered_map(
-    function: Callable[..., Any], items: Sequence[tuple[Any, ...]], jobs: int | None = 1, label: str = ""
+    function: Callable[..., Any],
+    items: Iterable[tuple[Any, ...]],
+    total: int,
+    jobs: int | None = 1,
+    label: str = "",
+    lost: Callable[..., Any] | None = None,
 ) -> Iterator[Any]:
     """Yield ``function(*item)`` for every item, in order, as the results arrive.
+
+    Items are taken when a worker is free for them. Where a worker process dies (killed, or out of memory), its item is
+    computed again in a new one, together with what was under way beside it; an item that kills its worker whenever it
+    is alone is given up after three times.
 
     Parameters
     ----------
     function
         A function that can be pickled.
     items
-        The arguments of each call.
+        The arguments of each call; may be a generator.
+    total
+        How many there are.
     jobs
         How many processes; 1 stays in this one. None takes what
         ``joblib.parallel_config`` says, so ``with joblib.parallel_config("dask"):`` runs on a cluster.
     label
         What the progress bar says; without one there is no bar.
+    lost
+        Called with an item that is given up, in this process; what it returns takes the place of the result.
+        Without it the worker's death is raised.
 
     Raises
     ------
@@ -31,17 +58,140 @@ def ordered_map(
     """
     if jobs is not None and (int(jobs) != jobs or jobs == 0):
         raise ValueError(f"jobs must be a whole number: 1 or more, or -1 for all cores; got {jobs!r}.")
-    return progress(_results(function, items, jobs), len(items), label)
+    if not uses_processes(jobs, total):
+        return progress((function(*item) for item in items), total, label)
+    return progress(_in_order(_outliving(function, enumerate(items), _workers(jobs), lost)), total, label)
 
 
-def _results(function: Callable[..., Any], items: Sequence[tuple[Any, ...]], jobs: int | None) -> Iterator[Any]:
-    if (jobs == 1 and not _configured()) or len(items) < 2:
-        return (function(*item) for item in items)
+def uses_processes(jobs: int | None, total: int) -> bool:
+    """Return whether `ordered_map` would go beyond this process and thread."""
+    return _configured() or (jobs != 1 and total > 1)
+
+
+def _in_order(arriving: Iterator[tuple[int, Any]]) -> Iterator[Any]:
+    waiting: dict[int, Any] = {}
+    following = 0
+    for number, result in arriving:
+        waiting[number] = result
+        while following in waiting:
+            yield waiting.pop(following)
+            following += 1
+
+
+def _outliving(
+    function: Callable[..., Any], items: Iterator[_Entry], workers: _Workers, lost: Callable[..., Any] | None
+) -> Iterator[tuple[int, Any]]:
+    """Yield (number, result) as they come, and go on after workers died."""
+    again: deque[_Entry] = deque()
+    deaths: Counter[int] = Counter()
+    held: dict[Future, _Entry] = {}
+    try:
+        while True:
+            while len(held) < workers.room() and (entry := again.popleft() if again else next(items, None)):
+                held[workers.submit(function, entry)] = entry
+            if not held:
+                return
+            fallen = []
+            for future in wait(held, return_when=FIRST_COMPLETED).done:
+                number, item = held.pop(future)
+                if not _is_loss(error := future.exception()):
+                    yield number, future.result()
+                elif _tried_by_cluster(error) or deaths[number] + 1 >= _TOGETHER:
+                    yield number, _alone(function, (number, item), workers, lost)
+                else:
+                    fallen.append((number, item))
+            if fallen:
+                deaths.update(number for number, _ in fallen)
+                again.extend(fallen)
+                log.warning("a worker process died; what it was doing is done again")
+    finally:
+        workers.stop(held)
+
+
+def _alone(function: Callable[..., Any], entry: _Entry, workers: _Workers, lost: Callable[..., Any] | None) -> Any:
+    for _ in range(_ALONE):
+        future = workers.submit(function, entry)
+        if not _is_loss(error := future.exception()):
+            return future.result()
+        if _tried_by_cluster(error):
+            break
+    if lost is None:
+        raise error
+    log.warning(
+        "a piece of work kills its worker process whenever it is tried, and is given up (%s)", type(error).__name__
+    )
+    return lost(*entry[1])
+
+
+@dataclass(frozen=True, eq=False)
+class _Workers:
+    """Who does the work: processes on this machine, threads of this process, or a dask cluster.
+
+    Parameters
+    ----------
+    pool
+        Returns the executor; a new one where the last one broke.
+    count
+        Returns how many workers there are; a cluster grows and shrinks.
+    end
+        Ends those that are still at work.
+    """
+
+    pool: Callable[[], Executor]
+    count: Callable[[], int]
+    end: Callable[[], None]
+
+    def room(self) -> int:
+        """How many items to hand out: what is being done, and as many waiting."""
+        return 2 * max(self.count(), 1)
+
+    def submit(self, function: Callable[..., Any], entry: _Entry) -> Future:
+        try:
+            return self.pool().submit(function, *entry[1])
+        except BrokenProcessPool:  # it broke since the last look
+            return self.pool().submit(function, *entry[1])
+
+    def stop(self, held: Iterable[Future]) -> None:
+        """Take back what is not done."""
+        left = [future for future in held if not future.done()]
+        for future in left:
+            future.cancel()
+        if left:
+            self.end()
+
+
+def _workers(jobs: int | None) -> _Workers:
     import joblib
+    from joblib.externals.loky import get_reusable_executor
+    from joblib.parallel import get_active_backend
 
-    # loky workers cap their own thread pools; two engines' pools would crowd the cores otherwise.
-    parallel = joblib.Parallel(n_jobs=None if _configured() else jobs, return_as="generator")
-    return parallel(joblib.delayed(function)(*item) for item in items)
+    backend, asked = get_active_backend()
+    kind = type(backend).__name__
+    if kind == "DaskDistributedBackend":
+        # Not joblib's own dask backend: it waits for ever for a task that the cluster has given up.
+        cluster = backend.client.get_executor(pure=False)
+        return _Workers(lambda: cluster, lambda: sum(backend.client.ncores().values()), lambda: None)
+    count = joblib.effective_n_jobs(asked if jobs is None else jobs)
+    if kind == "ThreadingBackend":
+        threads = ThreadPoolExecutor(count)
+        return _Workers(lambda: threads, lambda: count, lambda: threads.shutdown(cancel_futures=True))
+    if kind not in {"LokyBackend", "SequentialBackend"}:
+        raise ValueError(f"joblib's backend {kind} is none that this runs on. Choose loky, dask or threading.")
+
+    def pool() -> Executor:
+        return get_reusable_executor(max_workers=count, timeout=_IDLE, env=_ONE_THREAD)
+
+    return _Workers(pool, lambda: count, lambda: pool().shutdown(wait=False, kill_workers=True))
+
+
+def _tried_by_cluster(error: BaseException | None) -> bool:
+    """Whether a cluster says that one worker after another died of a task."""
+    return type(error).__name__ == "KilledWorker"  # of distributed, which only those who use it import
+
+
+def _is_loss(error: BaseException | None) -> bool:
+    # Not every broken pool: an argument that a worker cannot unpickle breaks it too, and is the caller's to mend.
+    return type(error).__name__ == "TerminatedWorkerError" or _tried_by_cluster(error)
 
 
 def _configured() -> bool:

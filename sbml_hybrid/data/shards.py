@@ -1,38 +1,154 @@
-"""A dataset on disk that is written row by row, so that a long run can stop and go on."""
+"""A dataset on disk that workers write shard by shard, so that a long run can stop and go on.
+
+A shard is the same rows of every array over trajectories: one chunk of each. The store's group ``manifest`` says what
+the run is, and has a group for every shard that is whole, which is written last.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
+import math
 import os
+import re
 import shutil
-from collections.abc import Mapping
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from sbml_hybrid.data.store import as_stored
+from sbml_hybrid.data.places import Place, place_of
 from sbml_hybrid.errors import DataError, StorageError
 
+log = logging.getLogger("sbml_hybrid")
+
 PENDING = -1  # the status of a row that is not computed yet
+_FORMAT = 1
+_MANIFEST, _META = "manifest", "zarr.json"
+_LABELS_A_CHUNK = 2**17
+_SAID = ("model_id", "model_hash", "design", "run", "tolerances", "versions")
 
 
-def prepare(template: xr.Dataset, path: str | os.PathLike, rows: int) -> np.ndarray:
+@dataclass(frozen=True)
+class Manifest:
+    """What a store says of its run.
+
+    Parameters
+    ----------
+    place
+        Where the store is.
+    run
+        What was noted before it began: ``trajectories``, ``rows`` a shard, the ``arrays`` that shards write,
+        the model's hash, the design with its seed, versions, and checksums of the labels.
+    shards
+        For each finished shard, by its number: ``start`` and ``rows``, how many trajectories by ``status`` and
+        ``rung``, ``failures`` (label, status, reason), ``seconds``, and the ``checksums`` of its chunks.
+    """
+
+    place: Place
+    run: Mapping[str, Any]
+    shards: Mapping[int, Mapping[str, Any]]
+
+    def __len__(self) -> int:
+        """How many shards the whole run has."""
+        return math.ceil(self.run["trajectories"] / self.run["rows"])
+
+    @property
+    def pending(self) -> int:
+        """Trajectories still to be computed."""
+        return self.run["trajectories"] - sum(shard["rows"] for shard in self.shards.values())
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all shards, one after another."""
+        return sum(shard["seconds"] for shard in self.shards.values())
+
+    @property
+    def status(self) -> Counter[str]:
+        """How many finished trajectories there are of each status."""
+        return sum((Counter(shard["status"]) for shard in self.shards.values()), Counter())
+
+    @property
+    def rung(self) -> Counter[str]:
+        """How many finished trajectories were computed by each rung."""
+        return sum((Counter(shard["rung"]) for shard in self.shards.values()), Counter())
+
+    @property
+    def failures(self) -> Iterator[tuple[int, str, str]]:
+        """The label, status and reason of each trajectory that failed."""
+        for number in sorted(self.shards):
+            yield from map(tuple, self.shards[number]["failures"])
+
+    @property
+    def expected(self) -> dict[str, str]:
+        """The checksum of every chunk that was written."""
+        every = dict(self.run["checksums"])
+        for shard in self.shards.values():
+            every |= shard["checksums"]
+        return every
+
+    def bounds(self, number: int) -> tuple[int, int]:
+        """The first row of a shard, and the row behind its last."""
+        start = number * self.run["rows"]
+        return start, min(start + self.run["rows"], self.run["trajectories"])
+
+    def complaint(self, key: str, missing: bool) -> DataError:
+        """Return the error for a chunk that is missing or corrupt."""
+        what = f"the chunk {key} {'is missing' if missing else 'is not what was written'}"
+        name, _, at = key.partition("/c/")
+        if name not in self.run["arrays"]:
+            return DataError(f"{self.place}: {what}. Remove the store and simulate again.")
+        number = int(at.split("/")[0])
+        start, stop = self.bounds(number)
+        return DataError(
+            f"{self.place}, shard {number} (rows {start} to {stop - 1}): {what}. "
+            "Run the same simulate again: it remakes this shard and no other."
+        )
+
+
+def manifest(path: str | os.PathLike | Place) -> Manifest | None:
+    """Return what a store says of its run; None where it was not written by one.
+
+    Parameters
+    ----------
+    path
+        A Zarr folder or its URL.
+    """
+    place = place_of(path)
+    run = _attributes(place, f"{_MANIFEST}/{_META}")
+    if run is None:
+        return None
+    shards = {}
+    for name in place.names(_MANIFEST):
+        if re.fullmatch(r"\d{6,}", name):
+            entry = _attributes(place, f"{_MANIFEST}/{name}/{_META}")
+            if entry is not None:
+                shards[int(name)] = entry
+    return Manifest(place, run, shards)
+
+
+def prepare(template: xr.Dataset, path: str | os.PathLike | Place, rows: int) -> Manifest:
     """Make a Zarr store of the template's shape, or take the one that an interrupted run left.
 
     Parameters
     ----------
     template
-        The dataset to be: coordinates, attributes, and variables with a ``status`` that is `PENDING`
-        everywhere. Only the shape and type of the other variables matter.
+        The dataset to be: coordinates, attributes, and variables over trajectories, of which only shape, type and
+        attributes matter (they may be broadcast from one number).
     path
-        A Zarr folder.
+        A Zarr folder or its URL.
     rows
-        Trajectories written at a time; chunks have as many.
+        Trajectories of a shard; a store that is there keeps its own.
 
     Returns
     -------
-    array of bool (trajectory,)
-        Which trajectories are still to be computed.
+    Manifest
+        With the shards that are finished.
 
     Raises
     ------
@@ -41,73 +157,244 @@ def prepare(template: xr.Dataset, path: str | os.PathLike, rows: int) -> np.ndar
     StorageError
         The store cannot be written.
     """
-    import zarr
+    place = place_of(path)
+    if place.path is None:  # what cannot be renamed into place is whole once its manifest is there
+        if not place.exists(f"{_MANIFEST}/{_META}"):
+            if place.exists(_META) and _differing_attributes(template, place):
+                raise DataError(f"{place} holds something else. Choose another store.")
+            with _writing(place):
+                _create(template, place, rows)
+            return manifest(place)
+    elif not place.exists():
+        partial = place.path.with_name(f".{place.path.name}.partial")
+        with _writing(place):
+            shutil.rmtree(partial, ignore_errors=True)
+            try:
+                _create(template, Place(str(partial)), rows)
+                os.rename(partial, place.path)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+        return manifest(place)
+    there = manifest(place)
+    _require_same(template, place, there)
+    return there
 
-    path = Path(path).expanduser()
-    if path.exists():
-        _require_same(template, path)
-        return np.asarray(zarr.open_group(path, mode="r")["status"][:]) == PENDING
-    partial = path.with_name(f".{path.name}.partial")
-    stored = as_stored(template)
-    chunks = {n: {"chunks": (rows, *v.shape[1:])} for n, v in stored.data_vars.items() if v.dims[0] == "trajectory"}
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        stored.to_zarr(partial, zarr_format=3, consolidated=False, encoding=chunks)
-        os.rename(partial, path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    return np.ones(template.sizes["trajectory"], dtype=bool)
 
+def write_shard(path: str | os.PathLike | Place, start: int, values: Mapping[str, np.ndarray], entry: Mapping) -> None:
+    """Write one shard, and then its entry in the manifest, so that a shard that has one is whole.
 
-def write_rows(path: str | os.PathLike, start: int, values: Mapping[str, np.ndarray]) -> None:
-    """Write consecutive trajectories; their status last, so that a row that is not pending is whole.
+    Parameters
+    ----------
+    path
+        The store.
+    start
+        The position of its first row.
+    values
+        Its rows of every array over trajectories.
+    entry
+        What the manifest says of it.
 
     Raises
     ------
     StorageError
         The disk is full, or the store cannot be written.
     """
+    # Aside, because Ctrl-C in the middle of what Zarr does would leave it in disarray; it waits for the end instead.
+    with _writing(place_of(path)), ThreadPoolExecutor(1) as aside:
+        aside.submit(_write_shard, place_of(path), start, values, entry).result()
+
+
+def _write_shard(place: Place, start: int, values: Mapping[str, np.ndarray], entry: Mapping) -> None:
     import zarr
 
-    path = Path(path).expanduser()
-    try:
-        group = zarr.open_group(path, mode="r+")
-        for name in sorted(values, key=lambda name: name == "status"):
-            group[name][start : start + len(values[name])] = values[name]
-    except OSError as error:
-        raise _unwritable(path, error) from error
+    from sbml_hybrid.data.checksums import Noting
+
+    run = _attributes(place, f"{_MANIFEST}/{_META}")
+    if set(values) != set(run["arrays"]):
+        raise ValueError(f"a shard of {place} has {sorted(run['arrays'])}, got {sorted(values)}.")
+    store = Noting(place.zarr(read_only=False))
+    with zarr.config.set({"array.write_empty_chunks": True}):
+        for name in sorted(values):
+            array = zarr.open_array(store, path=name, mode="r+")
+            array[start : start + len(values[name])] = values[name]
+    entry = {"start": start, "rows": len(values["status"]), **entry, "checksums": dict(sorted(store.noted.items()))}
+    _note(place, f"{_MANIFEST}/{start // run['rows']:06d}/{_META}", entry)
 
 
-def finish(path: str | os.PathLike, attrs: Mapping[str, str]) -> None:
+def finish(there: Manifest, attrs: Mapping[str, str]) -> None:
     """Write what is known only at the end of a run into the store's attributes."""
+    group = json.loads(there.place.read(_META))
+    if not attrs.items() <= group["attributes"].items():
+        group["attributes"] |= attrs
+        with _writing(there.place):
+            there.place.write(_META, json.dumps(group, indent=2).encode())
+
+
+def unfinished(there: Manifest, draws: Callable[[int, int], str] | None = None) -> list[int]:
+    """Return the numbers of the shards to compute: those without an entry, and those with a corrupt chunk.
+
+    Parameters
+    ----------
+    there
+        What `prepare` returned.
+    draws
+        Returns the fingerprint of the rows from one up to another, to compare with the entry's ``draws``.
+
+    Raises
+    ------
+    DataError
+        A shard was computed for other draws, or a label of the store is corrupt.
+    """
+    for key, wanted in there.run["checksums"].items():
+        if (found := _checksum(there.place, key)) != wanted:
+            raise there.complaint(key, found is None)
+    left = []
+    for number in range(len(there)):
+        entry = there.shards.get(number)
+        if entry is None:
+            left.append(number)
+            continue
+        if draws is not None and draws(*there.bounds(number)) != entry["draws"]:
+            raise DataError(
+                f"{there.place} holds another run's dataset (it differs in the draws). Choose another store."
+            )
+        if bad := [key for key, wanted in entry["checksums"].items() if _checksum(there.place, key) != wanted]:
+            log.warning(
+                "%s: shard %d is computed again, its chunk %s is corrupt or missing", there.place, number, bad[0]
+            )
+            left.append(number)
+    return left
+
+
+def verified(there: Manifest) -> Any:
+    """Return the store for reading: rows that are not finished are NaN, and a corrupt chunk raises."""
+    from sbml_hybrid.data.checksums import Verifying
+
+    return Verifying(there.place.zarr(), there.expected, there.complaint)
+
+
+# -- making a store --------------------------------------------------------------------------------
+
+
+def _create(template: xr.Dataset, place: Place, rows: int) -> None:
     import zarr
 
+    from sbml_hybrid.data.checksums import Noting
+    from sbml_hybrid.data.store import as_stored
+
+    arrays = sorted(str(n) for n, v in template.data_vars.items() if v.dims[:1] == ("trajectory",))
+    store = Noting(place.zarr(read_only=False))
+    beside = as_stored(template.drop_vars(arrays))
+    encoding = {name: {"chunks": _label_chunks(v, rows)} for name, v in beside.variables.items() if v.ndim}
+    beside.to_zarr(store, mode="w", zarr_format=3, consolidated=False, encoding=encoding)
+    group = zarr.open_group(store, mode="r+")
+    for name in arrays:
+        variable = template[name].variable
+        group.create_array(
+            name,
+            shape=variable.shape,
+            chunks=(rows, *(max(size, 1) for size in variable.shape[1:])),
+            dtype=variable.dtype,
+            fill_value=PENDING if name == "status" else np.nan if variable.dtype.kind == "f" else 0,
+            dimension_names=variable.dims,
+            attributes={key: _plain(variable.attrs[key]) for key in sorted(variable.attrs)},
+        )
+    said = {name: _parsed(template.attrs[name]) for name in _SAID if name in template.attrs}
+    run = {"format": _FORMAT, "trajectories": template.sizes["trajectory"], "rows": rows, "arrays": arrays, **said}
+    _note(place, f"{_MANIFEST}/{_META}", run | {"checksums": dict(sorted(store.noted.items()))})
+
+
+def _label_chunks(variable: xr.Variable, rows: int) -> tuple[int, ...]:
+    """Labels are read whole; what has more axes is read with its trajectories."""
+    first = rows if variable.ndim > 1 and variable.dims[0] == "trajectory" else _LABELS_A_CHUNK
+    return (min(first, max(variable.shape[0], 1)), *(max(size, 1) for size in variable.shape[1:]))
+
+
+def _note(place: Place, key: str, attributes: Mapping[str, Any]) -> None:
+    """Write the metadata of a Zarr group, which Zarr and xarray read as such."""
+    group = {"attributes": attributes, "zarr_format": 3, "node_type": "group"}
+    place.write(key, json.dumps(group, indent=1).encode())
+
+
+def _attributes(place: Place, key: str) -> dict[str, Any] | None:
+    content = place.read(key)
     try:
-        zarr.open_group(Path(path).expanduser(), mode="r+").attrs.update(attrs)
-    except OSError as error:
-        raise _unwritable(Path(path), error) from error
+        return None if content is None else json.loads(content)["attributes"]
+    except (ValueError, KeyError):  # a power cut while it was written
+        return None
 
 
-def _require_same(template: xr.Dataset, path: Path) -> None:
+def _checksum(place: Place, key: str) -> str | None:
+    from sbml_hybrid.data.checksums import checksum
+
+    content = place.read(key)
+    return None if content is None else checksum(content)
+
+
+# -- whose store it is -----------------------------------------------------------------------------
+
+
+def _require_same(template: xr.Dataset, place: Place, there: Manifest | None) -> None:
+    if not place.exists(_META):
+        raise DataError(f"{place} is there already and is no Zarr store. Choose another store.")
+    if there is None:
+        raise DataError(f"{place} holds a dataset that no run wrote. Choose another store, or remove it.")
+    differing = _differing_attributes(template, place)
+    if not differing and there.run["trajectories"] != template.sizes["trajectory"]:
+        differing = ["the number of trajectories"]
+    if not differing:
+        differing = _differing_labels(template, there)
+    if differing:
+        raise DataError(
+            f"{place} holds another run's dataset (it differs in {', '.join(differing)}). "
+            "Choose another store, or remove it."
+        )
+
+
+def _differing_labels(template: xr.Dataset, there: Manifest) -> Sequence[str]:
     import zarr
 
-    if not (path / "zarr.json").is_file():
-        raise DataError(f"{path} is there already and is no Zarr store. Choose another store.")
-    there = zarr.open_group(path, mode="r")
-    differing = [name for name, value in template.attrs.items() if there.attrs.get(name) != value]
-    if differing or "status" not in there or "truth" not in there:
-        what = f" (it differs in {', '.join(differing)})" if differing else ""
-        raise DataError(f"{path} holds another run's dataset{what}. Choose another store, or remove it.")
-    for name in ("time", "species", "draw", "parameters"):
-        if name in template and not np.array_equal(
-            np.asarray(there[name][:]).astype(template[name].dtype), template[name]
-        ):
-            raise DataError(f"{path} holds another run's dataset (it differs in {name}). Choose another store.")
+    group = zarr.open_group(verified(there), mode="r")
+    names = {str(name) for name in template.coords} | set(there.run["arrays"])
+    differing = sorted(names ^ set(there.place.names("")) - {_META, _MANIFEST})
+    for name in () if differing else sorted(template.coords):
+        ours, array = template[name].values, group[name]
+        theirs = np.asarray(array[:])
+        equal_nan = ours.dtype.kind == "f"
+        if not np.array_equal(theirs.astype(ours.dtype), ours, equal_nan=equal_nan):
+            differing.append(str(name))
+    for name in () if differing else there.run["arrays"]:
+        ours = template[name]
+        if group[name].shape != ours.shape or group[name].dtype != ours.dtype:
+            differing.append(name)
+    return differing
 
 
-def _unwritable(path: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"Cannot write {path}: {error.strerror or error}. What was computed is kept; free some space and run the same "
-        "again to go on."
-    )
+def _differing_attributes(template: xr.Dataset, place: Place) -> Sequence[str]:
+    attributes = _attributes(place, _META) or {}
+    return [name for name, value in template.attrs.items() if attributes.get(name) != value]
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _parsed(text: Any) -> Any:
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return text
+
+
+@contextmanager
+def _writing(place: Place) -> Iterator[None]:
+    """Say what to do when a place cannot be written."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(
+            f"Cannot write {place}: {error.strerror or error}. What was computed is kept; free some space and run the "
+            "same again to go on."
+        ) from error

@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from sbml_hybrid.data.dataset import check, check_layout, time_dimension
-from sbml_hybrid.data.store import write_whole
+from sbml_hybrid.data.series import is_series, series_table
 from sbml_hybrid.errors import DataError, SourceNotFound, unknown_name
 
 _log = logging.getLogger("sbml_hybrid")
@@ -50,20 +50,31 @@ def to_table(data: xr.Dataset, variable: str = "measured") -> pd.DataFrame:
     UnknownName
         If `data` has no such variable over time.
     """
+    return table_of(data, variable, about_trajectories(data, variable))
+
+
+def about_trajectories(data: xr.Dataset, variable: str) -> tuple[str, ...]:
+    """Return which columns about a trajectory the table of a variable has; raises as `to_table`."""
     check_layout(data)
     time = time_dimension(data)
     series = [str(name) for name, v in data.data_vars.items() if v.ndim >= 3 and time in v.dims]
     if variable not in series:
         raise unknown_name("variable over time", variable, series, "the dataset")
-    values = data[variable]
+    same = _same(data["draw"].values, data["trajectory"].values)
+    return tuple(name for name in _OF_TRAJECTORY if name in data.coords and not (name == "draw" and same))
+
+
+def table_of(data: xr.Dataset, variable: str, about: tuple[str, ...]) -> pd.DataFrame:
+    """Return the table of some trajectories, with the columns `about` them."""
+    time = time_dimension(data)
+    values = data[variable].compute()
     channel = str(values.dims[-1])
     at = dict(zip(values.dims, np.nonzero(~np.isnan(values.values)), strict=True))
 
     trajectory = at["trajectory"]
     columns = {"trajectory": data["trajectory"].values[trajectory]}
-    for name in _OF_TRAJECTORY:
-        if name in data.coords and not (name == "draw" and _same(data["draw"].values, data["trajectory"].values)):
-            columns[name] = data[name].values[trajectory]
+    for name in about:
+        columns[name] = data[name].values[trajectory]
     if "replicate" in at:
         columns["replicate"] = data["replicate"].values[at["replicate"]]
     times = data["time"].values
@@ -106,7 +117,8 @@ def read_csv(path: str | os.PathLike) -> xr.Dataset:
     Parameters
     ----------
     path
-        A file with a header, commas between the cells and points in the numbers; columns as in `from_table`.
+        A file with a header, commas between the cells and points in the numbers; columns as in `from_table`. Or a
+        folder with a file for each series, as `write_csv` writes it.
 
     Raises
     ------
@@ -116,6 +128,8 @@ def read_csv(path: str | os.PathLike) -> xr.Dataset:
         In one line: the first line of the file that cannot be used, and what to do about it.
     """
     path = Path(path).expanduser()
+    if is_series(path):
+        return from_table(series_table(path))
     if not path.is_file():
         raise SourceNotFound(f"There is no file {path}.")
     try:
@@ -123,34 +137,6 @@ def read_csv(path: str | os.PathLike) -> xr.Dataset:
     except UnicodeDecodeError as error:
         raise DataError(f"{path.name} is not text in UTF-8 ({error.reason}). Save it as 'CSV UTF-8'.") from None
     return _dataset(_cells(text, path.name), path.name, lambda line: f"line {line} of {path.name}")
-
-
-def write_csv(data: xr.Dataset, path: str | os.PathLike, overwrite: bool = False) -> Path:
-    """Write the measurements of a dataset as a tidy CSV file; `read_csv` gives them back exactly.
-
-    Parameters
-    ----------
-    data
-        A dataset.
-    path
-        Where the file goes; it is written whole or not at all.
-    overwrite
-        Whether a file that is already there may be replaced.
-
-    Raises
-    ------
-    FileExistsError
-        If there is something at `path` already.
-    StorageError
-        If it cannot be written.
-    """
-    path = Path(path).expanduser()
-    if path.exists() and not (overwrite and path.is_file()):
-        raise FileExistsError(f"{path} is there already. Choose another name, or say overwrite=True.")
-    text = StringIO()
-    to_table(data).to_csv(text, index=False, lineterminator="\n")
-    write_whole({"": text.getvalue().encode()}, path)
-    return path
 
 
 def _cells(text: str, source: str) -> pd.DataFrame:

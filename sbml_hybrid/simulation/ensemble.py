@@ -7,7 +7,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -20,10 +20,11 @@ from sbml_hybrid import __version__
 from sbml_hybrid.data import shards
 from sbml_hybrid.data import store as stores
 from sbml_hybrid.data.overview import failures_attribute
+from sbml_hybrid.data.places import Place, place_of
 from sbml_hybrid.data.units import units_attribute
 from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism.model import Model
-from sbml_hybrid.parallel import ordered_map
+from sbml_hybrid.parallel import ordered_map, uses_processes
 from sbml_hybrid.simulation.conditions import Condition
 from sbml_hybrid.simulation.rows import Source, source_of
 from sbml_hybrid.simulation.runs import Deterministic, Run, to_dict
@@ -37,7 +38,7 @@ from sbml_hybrid.simulation.solver import (
     selection_of,
     strictness,
 )
-from sbml_hybrid.simulation.work import Note, Task, simulate_rows
+from sbml_hybrid.simulation.work import Note, Task, fingerprint, give_up_rows, simulate_rows
 
 log = logging.getLogger("sbml_hybrid")
 _version = cache(version)  # it searches every folder of sys.path
@@ -79,8 +80,8 @@ def simulate(
     jobs
         How many processes; -1 for all cores. ``with joblib.parallel_config("dask"):`` overrides it.
     store
-        A Zarr folder to write to, shard by shard; the same call goes on where an interrupted one
-        stopped.
+        A Zarr folder or its URL (``s3://bucket/run.zarr``), which the workers write shard by shard; the
+        same call goes on where an interrupted one stopped. The dataset is then opened lazily.
     dtype
         ``"float64"``, or ``"float32"`` for half the size; the solver computes in float64.
     quantities
@@ -108,6 +109,8 @@ def simulate(
         libroadrunner cannot simulate the model.
     SolverError
         The one nominal trajectory could not be computed.
+    DataError, StorageError
+        The store holds another run's dataset, or cannot be written.
     """
     source, recorded, task = prepare(model, draws, times, conditions, run, quantities, dtype)
     return dataset(model, source, recorded, task, jobs, store, single=draws is None and len(source) == 1)
@@ -127,28 +130,14 @@ def dataset(
     template = _template(model, source, recorded, task)
     rows = _rows_a_shard(source, len(recorded))
     if store is None:
-        done = list(_shards(task, source, range(0, len(source), rows), rows, jobs))
-        result, notes = template, [note for note, _ in done]
-        for name in done[0][1]:
-            result[name].variable.data = np.concatenate([part[name] for _, part in done])
-        result.attrs.update(_outcome(notes))
+        result, said = _in_memory(task, source, template, rows, jobs)
     else:
-        task = replace(task, store=os.fspath(store))
-        pending = shards.prepare(template, store, rows)
-        starts = [start for start in range(0, len(source), rows) if pending[start : start + rows].any()]
-        notes = [note for note, _ in _shards(task, source, starts, rows, jobs)]
-        if notes:
-            shards.finish(store, _outcome(notes))
-        result = stores.open(store)
-    if single and int(result["status"][0]) != OK:
-        reason = notes[0].failures[0][2] if notes else ""
-        raise failure(model, Outcome(None, int(result["status"][0]), len(task.run.rungs) - 1, reason))
-    _say(model, result, notes)
+        result, said = _in_store(task, source, template, rows, jobs, place_of(store))
+    if single and said.failures:
+        code = int(result["status"][0])
+        raise failure(model, Outcome(None, code, len(task.run.rungs) - 1, said.failures[0][2]))
+    _say(model, said)
     return result
-
-
-def _outcome(notes: Sequence[Note]) -> dict[str, str]:
-    return {"failures": failures_attribute([one for note in notes for one in note.failures])}
 
 
 def prepare(
@@ -212,8 +201,11 @@ def _template(model: Model, source: Source, recorded: dict[str, tuple[str, str]]
     rungs = dict(enumerate(task.run.rungs))
     variables: dict[str, Any] = {
         "truth": (("trajectory", axis, "species"), nothing, {"quantity": kinds, "units": units}),
-        "status": ("trajectory", np.full(n, PENDING, np.int8), _flags(STATUSES)),
-        **{name: ("trajectory", np.zeros(n, np.int8), _flags(m)) for name, m in {"rung": rungs, **task.codes}.items()},
+        "status": ("trajectory", np.broadcast_to(np.int8(PENDING), n), _flags(STATUSES)),
+        **{
+            name: ("trajectory", np.broadcast_to(np.int8(0), n), _flags(meanings))
+            for name, meanings in {"rung": rungs, **task.codes}.items()
+        },
     }
     own_times = (axis,) if axis == "time" else ("trajectory", axis)
     coords: dict[str, Any] = {
@@ -222,17 +214,22 @@ def _template(model: Model, source: Source, recorded: dict[str, tuple[str, str]]
         "time": (own_times, source.times, {"units": model.time_unit} if model.time_unit else {}),
         "species": list(recorded),
     }
-    known = source.recorded(0, n)
     if source.parameters:
-        variables["parameters"] = (("trajectory", "parameter"), known["parameters"])
+        variables["parameters"] = (("trajectory", "parameter"), _unknown(n, len(source.parameters)))
         coords["parameter"] = list(source.parameters)
     if source.protocol is not None:
-        coords["condition"] = ("trajectory", known["condition"])
-    if "controls" in known:
+        coords["condition"] = ("trajectory", source.conditions)
+    if source.inputs:
         inputs = source.protocol.control_units()
-        variables["controls"] = (("trajectory", axis, "control"), known["controls"], {"units": units_attribute(inputs)})
+        shape = (n, source.times.shape[-1], len(inputs))
+        variables["controls"] = (("trajectory", axis, "control"), _unknown(*shape), {"units": units_attribute(inputs)})
         coords["control"] = list(inputs)
     return xr.Dataset(variables, coords, _attrs(model, source, task))
+
+
+def _unknown(*shape: int) -> np.ndarray:
+    """What workers will fill in: a shape without its memory."""
+    return np.broadcast_to(np.array(np.nan), shape)
 
 
 def _flags(meanings: Mapping[int, str]) -> dict[str, Any]:
@@ -268,24 +265,62 @@ def _attrs(model: Model, source: Source, task: Task) -> dict[str, str]:
 # -- the work --------------------------------------------------------------------------------------
 
 
+@dataclass
+class _Said:
+    """What a run comes to: how many of each status, and (label, status, reason) of each failure."""
+
+    status: Counter[str]
+    failures: list[tuple[int, int, str]]
+
+    @property
+    def attrs(self) -> dict[str, str]:
+        return {"failures": failures_attribute(self.failures)}
+
+
+def _in_memory(task: Task, source: Source, template: xr.Dataset, rows: int, jobs: int) -> tuple[xr.Dataset, _Said]:
+    done = list(_shards(task, source, range(0, len(source), rows), rows, jobs))
+    names = [name for name, v in template.data_vars.items() if v.dims[0] == "trajectory"]
+    for name in names:
+        template[name].variable.data = np.concatenate([part[name] for _, part in done])
+    notes = [note for note, _ in done]
+    status = sum((note.status for note in notes), Counter())
+    said = _Said(status, [failed for note in notes for failed in note.failures])
+    return template.assign_attrs(said.attrs), said
+
+
+def _in_store(
+    task: Task, source: Source, template: xr.Dataset, rows: int, jobs: int, place: Place
+) -> tuple[xr.Dataset, _Said]:
+    if place.in_memory and uses_processes(jobs, len(source)):
+        raise ValueError(f"{place} is the memory of this process, which others do not share. Say jobs=1.")
+    began = shards.prepare(template, place, rows)
+    rows = began.run["rows"]
+    left = shards.unfinished(began, lambda start, stop: fingerprint(source.part(start, stop)))
+    task = replace(task, store=place)
+    for _ in _shards(task, source, [number * rows for number in left], rows, jobs):
+        pass
+    ended = shards.manifest(place)
+    codes = {name: code for code, name in STATUSES.items()}
+    said = _Said(ended.status, [(label, codes[status], reason) for label, status, reason in ended.failures])
+    shards.finish(ended, said.attrs)
+    return stores.open_lazily(place), said
+
+
 def _shards(
     task: Task, source: Source, starts: Sequence[int], rows: int, jobs: int
 ) -> Iterator[tuple[Note, dict[str, np.ndarray]]]:
-    items = [(task, start, source.part(start, start + rows)) for start in starts]
-    return ordered_map(simulate_rows, items, jobs=jobs, label="simulating")
+    items = ((task, start, source.part(start, min(start + rows, len(source)))) for start in starts)
+    return ordered_map(simulate_rows, items, len(starts), jobs=jobs, label="simulating", lost=give_up_rows)
 
 
-def _say(model: Model, result: xr.Dataset, notes: Sequence[Note]) -> None:
-    codes = Counter(result["status"].values.tolist())
-    failed = sum(count for code, count in codes.items() if code != OK)
+def _say(model: Model, said: _Said) -> None:
+    failed = {kind: count for kind, count in said.status.items() if kind != STATUSES[OK]}
     if failed:
-        kinds = ", ".join(f"{count} {STATUSES[code]}" for code, count in sorted(codes.items()) if code != OK)
-        reasons = [reason for note in notes for _, _, reason in note.failures]
         log.warning(
             "%s: %d of %d trajectories failed (%s). First reason: %s",
             model.source,
-            failed,
-            result.sizes["trajectory"],
-            kinds,
-            reasons[0] if reasons else "see the log of the earlier run",
+            sum(failed.values()),
+            said.status.total(),
+            ", ".join(f"{count} {kind}" for kind, count in sorted(failed.items())),
+            said.failures[0][2],
         )

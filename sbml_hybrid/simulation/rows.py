@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -32,6 +32,9 @@ class Rows:
     before
         What is set for pre-equilibration (row, quantity): the trajectory begins at the steady state with these
         values. NaN in a row that has none; None where no row has one.
+    recorded
+        What a dataset says of the rows beside their trajectories: ``parameters`` (row, parameter) and, where there are
+        inputs, ``controls`` (row, time, control).
     """
 
     labels: np.ndarray
@@ -40,6 +43,7 @@ class Rows:
     values: np.ndarray
     times: np.ndarray
     before: np.ndarray | None = None
+    recorded: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -117,12 +121,19 @@ class Source:
             return self.draws.index.to_numpy(np.int64)
         return np.arange(len(self.draws))
 
+    @property
+    def conditions(self) -> np.ndarray:
+        """The condition of every trajectory (row,), by name, of a run that has conditions."""
+        return np.tile([condition.name for condition in self.protocol.conditions], len(self.draws))
+
     def part(self, start: int, stop: int) -> Rows:
         """Return the rows from `start` up to `stop`."""
         labels, drawn, inside = self._drawn(start, stop)
         times = self.times if self.times.ndim == 1 else self.times[start:stop]
         if self.protocol is None:
-            return Rows(labels, labels, self.columns, drawn, times)
+            return Rows(
+                labels, labels, self.columns, drawn, times, recorded={"parameters": drawn} if self.columns else {}
+            )
         values, before = self.protocol.values(drawn, labels), self.protocol.before(drawn, labels)
         return Rows(
             self.labels[start:stop],
@@ -131,29 +142,18 @@ class Source:
             values[inside],
             times,
             None if before is None else before[inside],
+            {name: rows[inside] for name, rows in self._recorded(start, labels, drawn).items()},
         )
 
-    def recorded(self, start: int, stop: int) -> dict[str, np.ndarray]:
-        """Return what a dataset says of the rows beside their trajectories.
-
-        Returns
-        -------
-        dict
-            ``parameters`` (row, parameter); with conditions, ``condition`` (row,) and, where there are inputs,
-            ``controls`` (row, time, control).
-        """
-        labels, drawn, inside = self._drawn(start, stop)
-        if self.protocol is None:
-            return {"parameters": drawn}
-        found = {"parameters": self.protocol.recorded(drawn, labels)[inside]}
-        names = np.array([condition.name for condition in self.protocol.conditions])
-        found["condition"] = np.tile(names, len(labels))[inside]
+    def _recorded(self, start: int, labels: np.ndarray, drawn: np.ndarray) -> dict[str, np.ndarray]:
+        """What a dataset records of whole draws under their conditions."""
+        found = {"parameters": self.protocol.recorded(drawn, labels)} if self.parameters else {}
         if self.protocol.controls:
             times = self.times
-            if times.ndim == 2:  # whole draws
+            if times.ndim == 2:
                 first = start // self._arms * self._arms
                 times = times[first : first + len(labels) * self._arms]
-            found["controls"] = self.protocol.inputs(drawn, labels, times)[inside]
+            found["controls"] = self.protocol.inputs(drawn, labels, times)
         return found
 
     @property

@@ -25,7 +25,7 @@ from sbml_hybrid.simulation.switches import has_hidden_jumps, has_jumps
 _libc = ctypes.CDLL(None)
 
 OK, FAILED, BUDGET, NOT_FINITE, PENDING = 0, 1, 2, 3, -1
-NOT_STEADY, DIVERGED, NOT_EQUILIBRATED = 10, 11, 12
+WORKER_LOST, NOT_STEADY, DIVERGED, NOT_EQUILIBRATED = 9, 10, 11, 12
 STATUSES = {
     OK: "ok",
     FAILED: "solver_failed",
@@ -35,6 +35,7 @@ STATUSES = {
     DIVERGED: "diverged",
     NOT_EQUILIBRATED: "not_equilibrated",
     PENDING: "pending",
+    WORKER_LOST: "worker_lost",
 }
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from sbml_hybrid.data import shards
+from sbml_hybrid.data.places import Place
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.parallel import one_blas_thread
 from sbml_hybrid.quiet import quiet
 from sbml_hybrid.simulation.rest import Rest, Starts
 from sbml_hybrid.simulation.rows import Rows
 from sbml_hybrid.simulation.runs import Run
-from sbml_hybrid.simulation.solver import solver_of
+from sbml_hybrid.simulation.solver import STATUSES, WORKER_LOST, solver_of
 from sbml_hybrid.simulation.switches import switch_times
 
 log = logging.getLogger("sbml_hybrid")
@@ -49,7 +52,7 @@ class Task:
     run: Run
     codes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     dtype: str = "float64"
-    store: str | None = None
+    store: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -60,14 +63,18 @@ class Note:
     ----------
     start, rows
         Position of the first row, and how many there are.
+    status, rung
+        How many trajectories there are of each, by its name.
     failures
-        (label, status, reason) of each trajectory that failed.
+        (label, status, reason) of each trajectory that failed; none where the store's manifest keeps them.
     seconds
         Wall time.
     """
 
     start: int
     rows: int
+    status: Counter[str]
+    rung: Counter[str]
     failures: tuple[tuple[int, int, str], ...]
     seconds: float
 
@@ -78,17 +85,59 @@ def simulate_rows(task: Task, start: int, rows: Rows) -> tuple[Note, dict[str, n
     Returns
     -------
     Note, dict
-        The note, and ``truth`` (row, time, quantity), ``status``, ``rung`` and the run's codes (row,);
-        nothing where they went to the store.
+        The note, and ``truth`` (row, time, quantity), ``status``, ``rung`` and the run's codes (row,), and what the
+        rows record of themselves; nothing where they went to the store.
     """
     began = time.perf_counter()
     arrays, failures = _trajectories(task, rows)
-    if task.store is not None:
-        shards.write_rows(task.store, start, arrays)
-        arrays = {}
     seconds = time.perf_counter() - began
     log.debug("%s: %d trajectories in %.2f s", task.model.source, len(rows), seconds)
-    return Note(start, len(rows), tuple(failures), seconds), arrays
+    return _handed_in(task, start, rows, arrays, failures, seconds)
+
+
+def give_up_rows(task: Task, start: int, rows: Rows) -> tuple[Note, dict[str, np.ndarray]]:
+    """Mark rows that no worker survives, as `simulate_rows` would have returned them."""
+    n, reason = len(rows), "the worker process that computed it died each time it was tried"
+    arrays = {
+        "truth": np.full((n, rows.times.shape[-1], len(task.selections)), np.nan, task.dtype),
+        "status": np.full(n, WORKER_LOST, np.int8),
+        "rung": np.full(n, len(task.run.rungs) - 1, np.int8),
+        **{name: np.zeros(n, np.int8) for name in task.codes},
+    }
+    return _handed_in(task, start, rows, arrays, [(int(label), WORKER_LOST, reason) for label in rows.labels], 0.0)
+
+
+def fingerprint(rows: Rows) -> str:
+    """Return what identifies some rows: their labels, values, times and all else that tells them apart."""
+    digest = hashlib.blake2b(digest_size=12)
+    for one in fields(rows):
+        if one.name == "recorded":  # follows from the others
+            continue
+        value = getattr(rows, one.name)
+        plain = isinstance(value, np.ndarray) and value.dtype.kind not in "OT"
+        digest.update(f"{one.name} {np.shape(value)} ".encode())
+        digest.update(np.ascontiguousarray(value).tobytes() if plain else repr(np.asarray(value).tolist()).encode())
+    return digest.hexdigest()
+
+
+def _handed_in(
+    task: Task, start: int, rows: Rows, arrays: dict[str, np.ndarray], failures: list, seconds: float
+) -> tuple[Note, dict[str, np.ndarray]]:
+    arrays = {**arrays, **rows.recorded}
+    status = Counter(STATUSES[code] for code in arrays["status"].tolist())
+    rung = Counter(task.run.rungs[number] for number in arrays["rung"].tolist())
+    if task.store is None:
+        return Note(start, len(rows), status, rung, tuple(failures), seconds), arrays
+    named = [(label, STATUSES[code], reason) for label, code, reason in failures]
+    entry = {
+        "status": status,
+        "rung": rung,
+        "failures": named,
+        "seconds": round(seconds, 3),
+        "draws": fingerprint(rows),
+    }
+    shards.write_shard(task.store, start, arrays, entry)
+    return Note(start, len(rows), status, rung, (), seconds), {}
 
 
 def _trajectories(task: Task, rows: Rows) -> tuple[dict[str, np.ndarray], list[tuple[int, int, str]]]:

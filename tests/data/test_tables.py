@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbml_hybrid.data.dataset import check, split
-from sbml_hybrid.data.tables import from_table, read_csv, to_table, write_csv
+from sbml_hybrid.data.exports import write_csv
+from sbml_hybrid.data.tables import from_table, read_csv, to_table
 from sbml_hybrid.errors import DataError, SourceNotFound, StorageError, UnknownName
 
 HEADER = "trajectory,time,observable,value\n"

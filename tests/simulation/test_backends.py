@@ -1,0 +1,168 @@
+"""A trajectory is the same in any company: workers, shards, order, interruptions, backends."""
+
+from contextlib import suppress
+from itertools import count
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import sbml_hybrid as sh
+from sbml_hybrid.simulation import ensemble
+
+MODEL = "A -> B; k*A; B -> ; g*B; at (B > 3): k = k/2; A = 10; B = 0; k = 0.3; g = 0.1"
+TIMES = np.linspace(0, 20, 21)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return sh.load(MODEL)
+
+
+@pytest.fixture(scope="module")
+def draws(model):
+    return sh.sample(sh.around(model, fold=2), 30, seed=0)
+
+
+@pytest.fixture(scope="module")
+def expected(model, draws):
+    return sh.simulate(model, draws, times=TIMES)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    return (tmp_path_factory.mktemp("stores") / f"{number}.zarr" for number in count())
+
+
+def same(data, expected):
+    for name in expected.variables:
+        assert data[name].values.tobytes() == expected[name].values.tobytes(), name
+
+
+@given(
+    order=st.permutations(range(30)),
+    shard=st.integers(1, 40),
+    stored=st.booleans(),
+    stop=st.integers(0, 30),
+    backend=st.sampled_from(["this process", "threads"]),
+)
+@settings(max_examples=12)
+def test_a_trajectory_is_the_same_in_any_company(model, draws, expected, folders, order, shard, stored, stop, backend):
+    import joblib
+
+    shuffled, store, done = draws.iloc[list(order)], next(folders) if stored else None, count()
+    whole = ensemble.simulate_rows
+
+    def interrupted(*arguments):
+        if next(done) == stop:
+            raise KeyboardInterrupt
+        return whole(*arguments)
+
+    with patch.object(ensemble, "SHARD_ROWS", shard):
+        if stored:
+            with patch.object(ensemble, "simulate_rows", interrupted), suppress(KeyboardInterrupt):
+                sh.simulate(model, shuffled, times=TIMES, store=store)
+        if backend == "threads":
+            with joblib.parallel_config("threading", n_jobs=2):
+                data = sh.simulate(model, shuffled, times=TIMES, store=store)
+        else:
+            data = sh.simulate(model, shuffled, times=TIMES, store=store)
+
+    same(data.load(), expected.isel(trajectory=list(order)))
+
+
+@pytest.mark.parametrize("jobs", [2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("shard", [7, 30])
+def test_worker_processes_give_the_same_bytes(model, draws, expected, tmp_path, jobs, shard, monkeypatch):
+    monkeypatch.setattr(ensemble, "SHARD_ROWS", shard)
+
+    same(sh.simulate(model, draws, times=TIMES, jobs=jobs), expected)
+    same(sh.simulate(model, draws, times=TIMES, jobs=jobs, store=tmp_path / "run.zarr"), expected)
+
+
+@pytest.mark.parametrize("processes", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_dask_cluster_gives_the_same_bytes(model, draws, expected, tmp_path, processes, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    import joblib
+
+    monkeypatch.setattr(ensemble, "SHARD_ROWS", 7)
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=processes, dashboard_address=None, silence_logs="ERROR"
+    )
+    with cluster, distributed.Client(cluster), joblib.parallel_config("dask"):
+        same(sh.simulate(model, draws, times=TIMES), expected)
+        same(sh.simulate(model, draws, times=TIMES, store=tmp_path / "run.zarr"), expected)
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_outlives_its_workers(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    import os
+    import signal
+
+    import joblib
+
+    from sbml_hybrid.parallel import ordered_map
+
+    def deadly(number, folder):
+        flag = os.path.join(folder, str(number))
+        if number == 5 or (number == 2 and not os.path.exists(flag)):
+            open(flag, "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL"
+    )
+    with cluster, distributed.Client(cluster), joblib.parallel_config("dask"):
+        items = ((number, str(tmp_path)) for number in range(8))
+        results = list(ordered_map(deadly, items, 8, lost=lambda number, folder: -number))
+
+    assert results == [0, 1, 2, 3, 4, -5, 6, 7]
+
+
+def test_the_memory_of_one_process_is_no_store_for_two(model, draws, expected):
+    with pytest.raises(ValueError, match=r"memory://shared\.zarr is the memory of this process.*Say jobs=1"):
+        sh.simulate(model, draws, times=TIMES, store="memory://shared.zarr", jobs=2)
+
+    same(sh.simulate(model, draws, times=TIMES, store="memory://shared.zarr"), expected)
+
+
+def test_draws_that_are_made_when_needed_give_the_same(model, draws, expected, tmp_path):
+    class Design:
+        columns, said = draws.columns, draws.attrs["design"]
+        asked: list = []
+
+        def __len__(self):
+            return len(draws)
+
+        def rows(self, start, stop):
+            self.asked.append((start, stop))
+            return draws.iloc[start:stop]
+
+    with patch.object(ensemble, "SHARD_ROWS", 8):
+        data = sh.simulate(model, Design(), times=TIMES, store=tmp_path / "run.zarr")
+
+    same(data, expected)
+    assert [stop - start for start, stop in Design.asked][-4:] == [8, 8, 8, 6]
+    assert max(stop - start for start, stop in Design.asked) == 8
+
+
+def test_a_dataset_in_a_store_is_read_when_it_is_needed(model, draws, tmp_path):
+    data = sh.simulate(model, draws, times=TIMES, store=tmp_path / "run.zarr")
+
+    assert not data["truth"].variable._in_memory
+    sh.check(data)
+    assert data["truth"].isel(trajectory=3).notnull().all()
+    assert not data["truth"].variable._in_memory
+
+
+def test_given_draws_with_other_numbers_are_another_run(model, tmp_path):
+    table = pd.DataFrame({"k": [0.1, 0.2]})
+    sh.simulate(model, table, times=TIMES, store=tmp_path / "run.zarr")
+
+    with pytest.raises(sh.errors.DataError, match="another run's dataset .it differs in the draws"):
+        sh.simulate(model, table + 0.1, times=TIMES, store=tmp_path / "run.zarr")
