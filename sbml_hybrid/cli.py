@@ -82,8 +82,9 @@ def _simulate(arguments: argparse.Namespace) -> None:
 
     from sbml_hybrid.data.dataset import succeeded
     from sbml_hybrid.mechanism.reader import load
-    from sbml_hybrid.simulation.designs import sample
+    from sbml_hybrid.simulation.designs import Design
     from sbml_hybrid.simulation.ensemble import simulate
+    from sbml_hybrid.simulation.estimate import estimate
     from sbml_hybrid.simulation.priors import around
 
     if not arguments.end > 0:
@@ -92,9 +93,15 @@ def _simulate(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--points must be 2 or more, got {arguments.points}.")
     model = load(arguments.model)
     priors = around(model, arguments.fold, arguments.of, arguments.initial)
-    draws = sample(priors, arguments.draws, seed=arguments.seed, design=arguments.design)
+    draws = Design(priors, arguments.draws, arguments.seed, arguments.design)
     times = np.linspace(0.0, arguments.end, arguments.points)
-    truth = simulate(model, draws, times=times, jobs=arguments.jobs, store=_zarr(arguments.output))
+    dtype = "float32" if arguments.float32 else "float64"
+    cost = estimate(model, draws, times=times, jobs=arguments.jobs, dtype=dtype)
+    if arguments.estimate:
+        print(cost)
+        return
+    logging.getLogger("sbml_hybrid").info("%s", cost)
+    truth = simulate(model, draws, times=times, jobs=arguments.jobs, store=_zarr(arguments.output), dtype=dtype)
     failed = truth.sizes["trajectory"] - succeeded(truth).sizes["trajectory"]
     print(f"{truth.sizes['trajectory']} trajectories, {len(priors)} quantities varied, {failed} failed.")
     print(f"Wrote {arguments.output}")
@@ -272,6 +279,8 @@ def _simulate_options(verbs) -> None:
     )
     verb.add_argument("--seed", type=int, default=0, help="the same seed gives the same draws (default 0)")
     verb.add_argument("--jobs", type=int, default=1, help="how many processor cores to use; -1 is all (default 1)")
+    verb.add_argument("--float32", action="store_true", help="keep the time courses in half the size")
+    verb.add_argument("--estimate", action="store_true", help="only say how long it would take and how big it would be")
     _output(verb, "where to write the time courses, such as truth.zarr")
 
 

@@ -218,3 +218,11 @@ def test_data_is_generated_from_a_study_and_told_of(place, capsys):
     assert say("overview out/truth.zarr -o told.png") == 0
     assert "12 ok, 0 failed" in capsys.readouterr().out
     assert (place / "told.png").stat().st_size > 1000
+
+
+def test_an_estimate_is_said_and_nothing_is_written(place, capsys):
+    assert say("simulate decay.ant --draws 1000 --end 10 --points 11 --float32 --estimate -o truth.zarr") == 0
+
+    said = capsys.readouterr().out.replace("\u00a0", " ")
+    assert said.startswith("1 000 trajectories: about ") and said.rstrip().endswith("on 1 job, 110 kB")
+    assert not (place / "truth.zarr").exists()

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+import sbml_hybrid as sh
 from sbml_hybrid import cli
 from sbml_hybrid.study import file
 
@@ -37,7 +38,7 @@ def test_every_verb_and_option_is_on_the_page(page):
 
 
 def test_the_study_on_the_page_is_one(page, root, tmp_path):
-    (text,) = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
+    text, plan = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
     (tmp_path / "studies").mkdir()
     (tmp_path / "models").symlink_to(root / "models")
     (tmp_path / "studies" / "influenza.toml").write_text(text)
@@ -45,3 +46,10 @@ def test_the_study_on_the_page_is_one(page, root, tmp_path):
     study = file.read_study(tmp_path / "studies" / "influenza.toml")
 
     assert list(study.benchmark.rivals) == ["ridge", "random forest"]
+
+    plan = 'model = "../models/huang_ferrell_1996.ant"\n' + plan.replace("draws = 200", "draws = 6")
+    (tmp_path / "studies" / "plan.toml").write_text(plan)
+    made = sh.generate(tmp_path / "studies" / "plan.toml", tmp_path / "out")
+    data = sh.open(made.data)
+    assert dict(data["measured"].sizes) == {"trajectory": 12, "replicate": 2, "sample": 13, "observable": 1}
+    assert set(data["condition"].values) == {"control", "dosed"} and (data["censored"] == -1).any()

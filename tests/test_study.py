@@ -4,8 +4,10 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import sbml_hybrid as sh
 from sbml_hybrid.errors import DataError, SourceNotFound, StudyError, UnknownName
@@ -360,7 +362,7 @@ design = "sobol"
     path = write(tmp_path, STUDY.replace("end = 20\n", said))
     (tmp_path / "start.csv").write_text("init(S),chain\n8,0\n9,0\n12,1\n")
 
-    draws = make_recipe(read_study(path)).draws
+    draws = make_recipe(read_study(path)).draws.rows(0, 30)
 
     assert list(draws.columns) == ["k1", "k2", "init(S)", "init(P)", "init(Q)"]
     assert set(draws["init(S)"]) == {8, 9, 12}
@@ -377,3 +379,133 @@ def test_generated_data_is_what_the_benchmark_goes_on_with(tmp_path):
     run_study(path, tmp_path / "out")
 
     assert files(tmp_path / "out" / "data.zarr") == before
+
+
+EVERYTHING = """
+model = "cascade.ant"
+
+[simulate]
+draws = 6
+end = 20
+points = 11
+jitter = 0.3
+float32 = true
+quantities = ["S", "P", "_J0"]
+run = { kind = "ProcessNoise", sd = 0.1, correlation_time = 5.0, grid = 2.0, seed = 4 }
+priors.dose = { kind = "LogUniform", low = 1.0, high = 5.0 }
+
+[simulate.conditions]
+control = {}
+dosed = { inputs = [{ kind = "Dose", species = "S", amount = "dose", time = 5.0 }] }
+slowed = { values = { k1 = 0.1 }, knock_outs = ["_J1"] }
+
+[measure]
+observables = { P = "P", both = "S + P" }
+noise.kind = "PerObservable"
+noise.noises.P = { kind = "Linear", a = 0.05, b = 0.1 }
+noise.default = { kind = "Lognormal", cv = 0.2 }
+plates = { batches = 2, wells = 12 }
+effects = [{ kind = "Batch", cv = 0.1 }]
+scaling = { scale = { P = 10.0 } }
+replicates = 2
+constraints = [{ kind = "Bounds", low = 0.0 }]
+limits = { high = 40.0 }
+gaps = [{ kind = "RandomFraction", keep = 0.8 }, { kind = "DropOut", probability = 0.2 }]
+seed = 7
+"""
+
+
+def test_a_study_says_all_that_the_verbs_can_do(tmp_path):
+    path = write(tmp_path / "all", EVERYTHING)
+    model = sh.load(tmp_path / "all" / "cascade.ant")
+    priors = {**sh.around(model, 1.5), "dose": sh.priors.LogUniform(1.0, 5.0)}
+    dose = sh.Dose("S", "dose", time=5.0)
+    truth = sh.simulate(
+        model,
+        sh.sample(priors, 6, seed=0),
+        times=sh.jittered(np.linspace(0, 20, 11), 18, sd=0.3, seed=0),
+        conditions=[
+            sh.Condition("control"),
+            sh.Condition("dosed", inputs=dose),
+            sh.Condition("slowed", {"k1": 0.1}, knock_outs="_J1"),
+        ],
+        run=sh.ProcessNoise(sd=0.1, correlation_time=5.0, grid=2.0, seed=4),
+        quantities=["S", "P", "_J0"],
+        dtype="float32",
+    )
+    expected = sh.measure(
+        truth,
+        {"P": "P", "both": "S + P"},
+        sh.noise.PerObservable({"P": sh.noise.Linear(0.05, 0.1)}, default=sh.noise.Lognormal(0.2)),
+        plates=sh.Plates(batches=2, wells=12),
+        effects=sh.effects.Batch(cv=0.1),
+        scaling=sh.Scaling(scale={"P": 10.0}),
+        replicates=2,
+        constraints=sh.constraints.Bounds(low=0.0),
+        limits=sh.Limits(high=40.0),
+        gaps=[sh.gaps.RandomFraction(0.8), sh.gaps.DropOut(probability=0.2)],
+        seed=7,
+    )
+
+    made = sh.generate(path, tmp_path / "out")
+
+    xr.testing.assert_equal(sh.open(made.data).load(), expected)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("DropOut", "DropIn", r"gaps in \[measure\] of .*No .*'DropIn'.*Did you mean 'DropOut'"),
+        ("ProcessNoise", "Noise", r"No .*'Noise'"),
+        ('"dose", time', '"doses", time', r"No prior 'doses'.*Did you mean 'dose'"),
+        ("knock_outs", "knock_out", r"No setting 'knock_out'.*Did you mean 'knock_outs'"),
+        ("Linear", "Linea", r"noise in \[measure\] of .*'Linea'"),
+        ("wells = 12", "well = 12", r"plates in \[measure\]"),
+    ],
+)
+def test_what_a_study_says_wrong_is_told_with_its_place(tmp_path, old, new, message):
+    path = write(tmp_path, EVERYTHING.replace(old, new, 1))
+    with pytest.raises((StudyError, UnknownName), match=message):
+        sh.generate(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_study_makes_steady_states(tmp_path):
+    said = """
+model = "open.ant"
+[simulate]
+draws = 5
+fold = 2
+steady_state = true
+[measure]
+noise = "lognormal:0.1"
+"""
+    path = write(tmp_path, said)
+    (tmp_path / "open.ant").write_text("model open\n  -> A; v; A -> ; k*A; A = 1; v = 2; k = 0.5\nend\n")
+
+    made = sh.generate(path, tmp_path / "out")
+
+    data = sh.open(made.data)
+    v, k = (data["parameters"].sel(parameter=name).values for name in "vk")
+    np.testing.assert_allclose(data["truth"].values[:, 0, 0], v / k, rtol=1e-9)
+    with pytest.raises(StudyError, match="jitter has no meaning with steady_state"):
+        sh.generate(write(tmp_path, said.replace("fold = 2", "jitter = 1.0")), tmp_path / "other")
+
+
+def test_forecasters_compete_on_conditions_batches_and_times_of_their_own(tmp_path):
+    rivals = """
+mechanism = "wrong.ant"
+[benchmark]
+lookback = 4
+horizon = 3
+known = ["dose"]
+rivals = { "series mean" = {}, ridge = {} }
+"""
+    mechanism, benchmark = rivals.split("[benchmark]")
+    path = write(tmp_path, mechanism + EVERYTHING.replace("replicates = 2", "") + "[benchmark]" + benchmark)
+
+    outcome = run_study(path, tmp_path / "out")
+
+    assert set(outcome.ranking["forecaster"]) >= {"series mean", "ridge"}
+    words = outcome.report.read_text()
+    assert "ProcessNoise(" in words and "control, dosed, slowed" in words and "DropOut(" in words

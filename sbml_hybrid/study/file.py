@@ -127,10 +127,10 @@ class _Reader:
     def place(self, section: str, key: str) -> str:
         """``[measure] of demo.toml, line 12``: the line where `key` is set, if it can be found."""
         inside, line = "", ""
-        for number, text in enumerate(self.text.splitlines(), 1):
-            header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]", text)
+        for number, row in enumerate(self.text.splitlines(), 1):
+            header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]", row)
             inside = header[1] if header else inside
-            if (header and inside == key) or (inside == section and re.match(rf"\s*[\"']?{re.escape(key)}\b", text)):
+            if (header and inside == key) or (inside == section and re.match(rf"\s*[\"']?{re.escape(key)}\b", row)):
                 line = f", line {number}"
                 break
         return f"[{section}] of {self.path}{line}" if section else f"{self.path}{line}"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from sbml_hybrid.benchmarking.fingerprints import environment, fingerprint
 from sbml_hybrid.study.plan import Plan
-from sbml_hybrid.study.sections import Benchmark, Split
+from sbml_hybrid.study.sections import Benchmark, Simulation, Split
 
 
 def how(plan: Plan, data: xr.Dataset) -> dict[str, str]:
     """Return what was done, a line for each part of the study."""
     study, recipe, model = plan.study, plan.recipe, plan.recipe.model
     asked, observed = study.simulate, json.loads(data.attrs["observables"])
-    tolerances = json.loads(data.attrs["tolerances"])
+    planned = recipe.times if recipe.times.ndim == 1 else _planned(asked)
     formulas = [name if name == formula else f"{name} = {formula}" for name, formula in observed.items()]
     made = {"Model": f"{model.source}, content hash {model.hash}"}
     if plan.mechanism is not None:
@@ -24,15 +27,46 @@ def how(plan: Plan, data: xr.Dataset) -> dict[str, str]:
         "Draws": f"{asked.draws}, {asked.design} design, seed {asked.seed}: {len(recipe.draws.columns)} quantities "
         f"vary, log-uniformly within {asked.fold:g}-fold of the model's values unless the study says otherwise",
         "Held fixed": "; ".join(f"{name}: {reason}" for name, reason in recipe.left_out.items()),
-        "Times": f"{len(recipe.times)} points, {recipe.times[0]:g} to {recipe.times[-1]:g} {model.time_unit}".rstrip(),
-        "Solver": f"CVODE through libroadrunner, tolerances {tolerances['relative']:g} relative and "
-        f"{tolerances['absolute']:g} absolute, scaled to each state",
-        "Measured": f"{'; '.join(formulas)}; noise {study.measure.noise}, {study.measure.keep:.0%} of the points kept, "
-        f"seed {study.measure.seed}",
+        **({"Conditions": ", ".join(asked.conditions)} if asked.conditions else {}),
+        "Times": f"{len(planned)} points, {planned[0]:g} to {planned[-1]:g} {model.time_unit}".rstrip()
+        + (f", each within about {asked.jitter:g} of its plan" if asked.jitter else ""),
+        "Solver": _solver(data),
+        "Measured": f"{'; '.join(formulas)}; {_assay(data)}",
         **settings_of(study.benchmark, study.split),
         "Dataset": f"data.zarr, fingerprint {fingerprint(data)}",
     }
     return made | versions()
+
+
+def _planned(asked: Simulation) -> np.ndarray:
+    return np.linspace(0.0, asked.end, asked.points) if asked.times is None else np.array(asked.times)
+
+
+def _solver(data: xr.Dataset) -> str:
+    run, tolerances = json.loads(data.attrs["run"]), json.loads(data.attrs["tolerances"])
+    said = "" if run["kind"] == "Deterministic" else f"{_listed(run)}; "
+    if not tolerances:
+        return f"{said}exact, through libroadrunner"
+    return (
+        f"{said}CVODE through libroadrunner, tolerances {tolerances['relative']:g} relative and "
+        f"{tolerances['absolute']:g} absolute, scaled to each state"
+    )
+
+
+def _assay(data: xr.Dataset) -> str:
+    record = json.loads(data.attrs["measurement"])
+    said = [f"noise {_listed(json.loads(data.attrs['noise']))}", f"{record.pop('keep'):.0%} of the points kept"]
+    for name, value in record.items():
+        for one in value if isinstance(value, list) and name != "schedule" else [value]:
+            if one is not None:
+                said.append(f"{name} {_listed(one) if isinstance(one, dict) else one}")
+    return ", ".join(said)
+
+
+def _listed(record: Mapping[str, Any]) -> str:
+    """A record as the call that makes it."""
+    inside = [f"{k}={_listed(v) if isinstance(v, dict) else v}" for k, v in record.items() if k != "kind"]
+    return f"{record.get('kind', '')}({', '.join(inside)})"
 
 
 def settings_of(asked: Benchmark, held_out: Split) -> dict[str, str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from sbml_hybrid.benchmarking.cells import Cell
 from sbml_hybrid.benchmarking.runner import cells_of
-from sbml_hybrid.data.dataset import split
+from sbml_hybrid.data.dataset import split, time_dimension
 from sbml_hybrid.errors import StudyError, unknown_name
 from sbml_hybrid.measurement.observables import readout
 from sbml_hybrid.mechanism.reader import load
@@ -70,9 +70,9 @@ def _try(plan: Plan) -> None:
             f"{study.path} measures at {points}. Shorten one, or simulate longer."
         )
     labels = np.arange(len(recipe.draws))
-    many = recipe.trial.isel(trajectory=np.zeros(len(labels), int), time=[0])
+    many = recipe.trial.isel({"trajectory": np.zeros(len(labels), int), time_dimension(recipe.trial): [0]})
     many = many.assign_coords(trajectory=labels, draw=("trajectory", labels))
     split(many, study.split.test, seed=study.split.seed)  # whether a side would be empty
     if plan.mechanism is not None:
-        path = simulate(plan.mechanism, times=recipe.times)
+        path = simulate(plan.mechanism, times=recipe.times if recipe.times.ndim == 1 else recipe.times[:1])
         readout(path, study.measure.observables or list(recipe.trial["species"].values))

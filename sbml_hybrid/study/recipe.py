@@ -17,7 +17,7 @@ from sbml_hybrid.simulation.conditions import condition_from_dict
 from sbml_hybrid.simulation.designs import Design
 from sbml_hybrid.simulation.ensemble import simulate
 from sbml_hybrid.simulation.estimate import Estimate, estimate
-from sbml_hybrid.simulation.priors import around, of, prior_from_dict
+from sbml_hybrid.simulation.priors import around, names_of, of, prior_from_dict
 from sbml_hybrid.simulation.runs import Deterministic, run_from_dict
 from sbml_hybrid.simulation.steady import steady_state
 from sbml_hybrid.simulation.times import jittered
@@ -86,7 +86,7 @@ def make_recipe(study: Study) -> Recipe:
     SbmlHybridError, ValueError
         For whatever could not work.
     """
-    model, asked = load(study.model), study.simulate
+    model, asked, assay = load(study.model), study.simulate, assay_of(study.measure, str(study.path))
     settings = _settings(study)
     draws, left_out = _draws(model, study, settings.get("conditions", ()))
     rows = len(draws) * max(1, len(settings.get("conditions", ())))
@@ -95,9 +95,7 @@ def make_recipe(study: Study) -> Recipe:
     few = times if times is None or times.ndim == 1 else times[: len(some) * rows // len(draws)]
     trial = _simulated(model, some, few, settings)
     cost = None if times is None else estimate(model, draws, times=times, jobs=study.jobs, **settings)
-    recipe = Recipe(
-        study, model, draws, left_out, settings, times, assay_of(study.measure, str(study.path)), cost, trial
-    )
+    recipe = Recipe(study, model, draws, left_out, settings, times, assay, cost, trial)
     recipe.measure(trial)
     return recipe
 
@@ -134,12 +132,14 @@ def _draws(model: Any, study: Study, conditions: Any) -> tuple[Design, dict[str,
         own = {name: prior_from_dict(said, study.path.parent) for name, said in asked.priors.items()}
     except (SbmlHybridError, ValueError, TypeError) as error:
         raise StudyError(f"{error} ({place})") from error
-    doses = dict.fromkeys(name for condition in conditions for name in condition.columns)  # columns that doses take
-    quantities = of(model, {**rates, **{name: law for name, law in own.items() if name not in doses}})
-    for name in doses:
-        if name not in own and name not in quantities:
-            raise unknown_name("prior", name, own, f"{place}, which a condition asks for")
-    laws = {**quantities, **{name: own[name] for name in doses if name in own}}
+    asked_for = dict.fromkeys(name for condition in conditions for name in condition.columns)
+    given = {label: names_of(label, law) for label, law in own.items()}
+    for name in asked_for:
+        if not any(name in names for names in given.values()) and name not in rates:
+            raise unknown_name("prior", name, own, f"{place}, which a condition takes its values from")
+    doses = {label: own[label] for label, names in given.items() if set(names) <= asked_for.keys()}
+    quantities = of(model, {**rates, **{label: law for label, law in own.items() if label not in doses}})
+    laws = {**quantities, **doses}
     if not laws and not conditions and asked.run is None:
         raise StudyError(f"Nothing varies in {model.source}, so all experiments would be one. Name quantities with of.")
     draws = Design(laws, asked.draws, asked.seed, asked.design)
