@@ -28,7 +28,7 @@ class Gillespie:
     """Exact stochastic simulation: molecules react one at a time, at random.
 
     Reach for it where few molecules take part, so that chance is seen: gene expression in one cell, a rare
-    receptor. The direct method [1]_ samples the chemical master equation without any approximation; with a
+    receptor. The direct method (Gillespie 1977) samples the chemical master equation without any approximation; with a
     growing `volume` it comes to the differential equations.
 
     Parameters
@@ -57,7 +57,7 @@ class Gillespie:
 
     References
     ----------
-    .. [1] Gillespie, Journal of Physical Chemistry 81 (1977) 2340, doi:10.1021/j100540a008.
+    Gillespie, Journal of Physical Chemistry 81 (1977) 2340, doi:10.1021/j100540a008.
 
     Examples
     --------

@@ -45,12 +45,12 @@ class ProcessNoise:
     Notes
     -----
     The logarithm is stationary and normal, with the variance s^2 = log(1 + sd^2) and the mean -s^2/2; from one grid
-    point to the next it follows the exact law of the process [1]_, so `grid` changes how long a value is held and
-    nothing else. Rate rules are not disturbed.
+    point to the next it follows the exact law of the process (Gillespie 1996), so `grid` changes how long a value is
+    held and nothing else. Rate rules are not disturbed.
 
     References
     ----------
-    .. [1] Gillespie, Physical Review E 54 (1996) 2084, doi:10.1103/PhysRevE.54.2084.
+    Gillespie, Physical Review E 54 (1996) 2084, doi:10.1103/PhysRevE.54.2084.
 
     Examples
     --------

@@ -184,7 +184,7 @@ class Lognormal(Gaussian):
 
 @dataclass(frozen=True)
 class Linear(Gaussian):
-    """Additive noise whose standard deviation grows with the readout: sd = a + b |y|.
+    """Additive noise whose standard deviation grows with the readout: sd = a + b abs(y).
 
     The two-component error model of immunoassays, blots and arrays: near zero the background's scatter, high up a
     constant coefficient of variation. ``Linear(a=0, b=0.05)`` is multiplicative normal noise.
@@ -215,5 +215,5 @@ class Linear(Gaussian):
         require_numbers(self, a="zero or more", b="zero or more")
 
     def law(self, truth: Any, xp: Any = np, times: Array | None = None) -> Law:
-        """Return truth + (a + b |truth|) z."""
+        """Return truth + (a + b abs(truth)) z."""
         return Law(truth, self.a + self.b * xp.abs(truth))
