@@ -28,6 +28,7 @@ from sbml_hybrid.parallel import ordered_map, uses_processes
 from sbml_hybrid.simulation.conditions import Condition
 from sbml_hybrid.simulation.rows import Source, source_of
 from sbml_hybrid.simulation.runs import Deterministic, Run, to_dict
+from sbml_hybrid.simulation.settings import selection_of
 from sbml_hybrid.simulation.solver import (
     LADDER,
     OK,
@@ -35,7 +36,6 @@ from sbml_hybrid.simulation.solver import (
     STATUSES,
     Outcome,
     failure,
-    selection_of,
     strictness,
 )
 from sbml_hybrid.simulation.work import Note, Task, fingerprint, give_up_rows, simulate_rows

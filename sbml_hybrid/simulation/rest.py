@@ -11,7 +11,8 @@ from sbml_hybrid.mechanism.initial import as_column
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.mechanism.quantities import quantity_id
 from sbml_hybrid.simulation.runs import Start
-from sbml_hybrid.simulation.solver import NOT_EQUILIBRATED, OK, Outcome, Solver, start_settings
+from sbml_hybrid.simulation.settings import start_settings
+from sbml_hybrid.simulation.solver import NOT_EQUILIBRATED, OK, Outcome, Solver
 
 if TYPE_CHECKING:
     from sbml_hybrid.simulation.rows import Rows
