@@ -121,6 +121,10 @@ class Source:
             return self.draws.index.to_numpy(np.int64)
         return np.arange(len(self.draws))
 
+    @cached_property
+    def _table(self) -> np.ndarray:
+        return self.draws.to_numpy(np.float64)
+
     @property
     def conditions(self) -> np.ndarray:
         """The condition of every trajectory (row,), by name, of a run that has conditions."""
@@ -171,8 +175,10 @@ class Source:
         """Labels (draw,) and values (draw, column) of the draws of some rows, and which of their rows these are."""
         stop = min(stop, len(self))
         first, last = start // self._arms, -(-stop // self._arms)
-        some = self.draws.iloc[first:last] if isinstance(self.draws, pd.DataFrame) else self.draws.rows(first, last)
         inside = slice(start - first * self._arms, stop - first * self._arms)
+        if isinstance(self.draws, pd.DataFrame):  # slicing it would copy its attrs each time
+            return self.draw_labels[first:last], self._table[first:last], inside
+        some = self.draws.rows(first, last)
         return some.index.to_numpy(np.int64), some.to_numpy(np.float64), inside
 
 
