@@ -27,7 +27,8 @@ from bare import bare, engine_of
 
 import sbml_hybrid as sh
 from sbml_hybrid.quiet import quiet
-from sbml_hybrid.simulation.solver import LADDER, selection_of
+from sbml_hybrid.simulation.settings import selection_of
+from sbml_hybrid.simulation.solver import LADDER
 
 HERE = Path(__file__).resolve().parent
 OURS = {"huang_ferrell_1996": 60.0, "repressilator": 600.0}

@@ -159,14 +159,12 @@ def _generate(arguments: argparse.Namespace) -> None:
 
 def _overview(arguments: argparse.Namespace) -> None:
     from sbml_hybrid.data.overview import overview
-    from sbml_hybrid.data.store import open as open_dataset
 
-    data = open_dataset(arguments.data)
-    print(overview(data))
+    print(overview(arguments.data))
     if arguments.output:
         from sbml_hybrid.plots.generation import overview as picture
 
-        print(f"Wrote {picture(data).save(arguments.output)}")
+        print(f"Wrote {picture(arguments.data).save(arguments.output)}")
 
 
 def _run(arguments: argparse.Namespace) -> None:

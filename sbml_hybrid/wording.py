@@ -17,6 +17,14 @@ def duration(seconds: float) -> str:
     return f"{_digits(seconds / 86400)} days"
 
 
+def brief(seconds: float) -> str:
+    """Return the time that one of many takes: ``2.5 s``, ``13 ms``, ``80 us``."""
+    for unit, length in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= 0.9995 * length:
+            return f"{_digits(seconds / length)} {unit}"
+    return f"{_digits(seconds * 1e6)} \u00b5s"
+
+
 def size(bytes: float) -> str:
     """Return a size as people say it: ``38 kB``, ``2 GB``."""
     for unit, length in (("B", 1.0), ("kB", 1e3), ("MB", 1e6), ("GB", 1e9)):

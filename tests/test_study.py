@@ -488,6 +488,17 @@ noise = "lognormal:0.1"
     data = sh.open(made.data)
     v, k = (data["parameters"].sel(parameter=name).values for name in "vk")
     np.testing.assert_allclose(data["truth"].values[:, 0, 0], v / k, rtol=1e-9)
+    treated = said.replace(
+        "[measure]",
+        """[simulate.conditions.control]
+[simulate.conditions.dosed]
+values = { v = 6.0 }
+[measure]""",
+    )
+    data = sh.open(sh.generate(write(tmp_path, treated), tmp_path / "treated").data)
+    k = data["parameters"].sel(parameter="k").values
+    assert data["condition"].values.tolist() == ["control", "dosed"] * 5
+    np.testing.assert_allclose(data["truth"].values[1::2, 0, 0], 6 / k[1::2], rtol=1e-9)
     with pytest.raises(StudyError, match="jitter has no meaning with steady_state"):
         sh.generate(write(tmp_path, said.replace("fold = 2", "jitter = 1.0")), tmp_path / "other")
 

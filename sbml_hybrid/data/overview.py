@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from dataclasses import dataclass
 from html import escape
@@ -11,10 +12,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from sbml_hybrid.data import shards
 from sbml_hybrid.data.dataset import check_layout
+from sbml_hybrid.data.store import open as open_dataset
 from sbml_hybrid.data.units import units_of
 from sbml_hybrid.errors import DataError
-from sbml_hybrid.wording import counted
+from sbml_hybrid.wording import brief, counted
 
 _AT_ONCE = 2**22  # values looked at in one piece, so that a store larger than memory can be told of
 
@@ -56,6 +59,10 @@ class Overview:
     ranges
         A row per recorded quantity: ``lowest``, ``median`` and ``highest`` over all trajectories and times, and its
         ``unit``. The median is that of the trajectories' own medians.
+    seconds
+        Per trajectory, of one process: wall time of a run that a store keeps; None where nobody noted it.
+    pending
+        How many trajectories are still to be computed.
     """
 
     trajectories: int
@@ -63,6 +70,8 @@ class Overview:
     rungs: dict[str, int]
     failures: tuple[Failure, ...]
     ranges: pd.DataFrame
+    seconds: float | None = None
+    pending: int = 0
 
     def __str__(self) -> str:
         return "\n".join([*self._lines(), "", self.ranges.to_string(float_format="{:.4g}".format)])
@@ -72,7 +81,11 @@ class Overview:
         return said + self.ranges.to_html(float_format="{:.4g}".format, border=0)
 
     def _lines(self) -> list[str]:
-        lines = [f"{counted(self.trajectories)}, {self.ok} ok, {self.trajectories - self.ok} failed"]
+        failed = self.trajectories - self.ok - self.pending
+        left = f", {self.pending} pending (the same simulate goes on)" if self.pending else ""
+        lines = [f"{counted(self.trajectories)}, {self.ok} ok, {failed} failed{left}"]
+        if self.seconds is not None:
+            lines.append(f"{brief(self.seconds)} per trajectory")
         if len(self.rungs) > 1:
             served = ", ".join(f"{count} by {name}" for name, count in self.rungs.items())
             lines.append(f"solver settings that served: {served}")
@@ -81,23 +94,33 @@ class Overview:
         return lines
 
 
-def overview(data: xr.Dataset) -> Overview:
+def overview(data: xr.Dataset | str | os.PathLike) -> Overview:
     """Say what came of a run.
 
     Parameters
     ----------
     data
-        What `simulate` gave, in memory or opened from a store.
+        What `simulate` gave, in memory or opened from a store; or the path or URL of a store or file, which says
+        how long a trajectory took, and how many are pending, as well.
 
     Raises
     ------
     DataError
         There are no simulated trajectories in `data`.
+    SourceNotFound
+        There is nothing at the path.
     """
+    there = None
+    if isinstance(data, str | os.PathLike):
+        there, data = shards.manifest(data), open_dataset(data)
     check_layout(data)
     if "truth" not in data or "status" not in data:
         raise DataError("An overview needs simulated trajectories ('truth' and 'status'). Try sh.simulate first.")
     status, rung = data["status"].values, data["rung"].values
+    if there is not None:  # the dataset has them once the run is finished
+        codes = {name: code for code, name in _meanings(data["status"]).items()}
+        said = [(label, codes[name], reason) for label, name, reason in there.failures]
+        data = data.assign_attrs(failures=failures_attribute(said))
     rungs = Counter(_meanings(data["rung"])[code] for code in rung[status == 0].tolist())
     return Overview(
         trajectories=len(status),
@@ -105,7 +128,15 @@ def overview(data: xr.Dataset) -> Overview:
         rungs=dict(rungs.most_common()),
         failures=_failures(data, status),
         ranges=_ranges(data),
+        seconds=_seconds(there),
+        pending=int((status == shards.PENDING).sum()),
     )
+
+
+def _seconds(there: shards.Manifest | None) -> float | None:
+    if there is None or not there.shards:
+        return None
+    return there.seconds / (there.run["trajectories"] - there.pending)
 
 
 def failures_attribute(failures: list[tuple[int, int, str]]) -> str:
@@ -127,7 +158,7 @@ def _failures(data: xr.Dataset, status: np.ndarray) -> tuple[Failure, ...]:
     """What the run said of its failures, and of the codes it said nothing of: their number."""
     meanings = _meanings(data["status"])
     said = json.loads(data.attrs.get("failures", "[]"))
-    told, left = Counter(), Counter(status[status != 0].tolist())
+    told, left = Counter(), Counter(status[(status != 0) & (status != shards.PENDING)].tolist())
     for one in said:
         told[one["status"]] += one["count"]
     if left == told:

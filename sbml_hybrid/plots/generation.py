@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import xarray as xr
 from sbml_hybrid.data.overview import Overview
 from sbml_hybrid.data.overview import overview as numbers
 from sbml_hybrid.plots import style
+from sbml_hybrid.wording import brief
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,13 +20,14 @@ if TYPE_CHECKING:
 _MOST = 24  # quantities that can be told apart in one panel
 
 
-def overview(data: xr.Dataset, axes: Axes | Iterable[Axes] | None = None) -> style.Panels:
+def overview(data: xr.Dataset | str | os.PathLike, axes: Axes | Iterable[Axes] | None = None) -> style.Panels:
     """Draw what came of a run: how many trajectories each setting of the solver served or failed, and the ranges.
 
     Parameters
     ----------
     data
-        What `sbml_hybrid.simulate` gave; see `sbml_hybrid.overview` for the numbers.
+        What `sbml_hybrid.simulate` gave, or the path of a store, which has the time per
+        trajectory as well; see `sbml_hybrid.overview` for the numbers.
     axes
         Where to draw, two; a new figure by default.
 
@@ -47,6 +50,7 @@ def _draw_outcomes(one: Axes, told: Overview) -> None:
     for failure in told.failures:
         failed[failure.status] = failed.get(failure.status, 0) + failure.count
     bars += [(name, n, style.COLOURS[1]) for name, n in failed.items()]
+    bars += [("pending", told.pending, style.PALE)] if told.pending else []
     at = np.arange(len(bars))
     one.barh(at, [n for _, n, _ in bars], color=[colour for _, _, colour in bars], height=0.6)
     for place, (_, n, _) in zip(at, bars, strict=True):
@@ -54,7 +58,7 @@ def _draw_outcomes(one: Axes, told: Overview) -> None:
     one.set_yticks(at, [name.replace("_", " ") for name, _, _ in bars])
     one.set_ylim(max(len(bars), 3, min(len(told.ranges), _MOST) / 3) - 0.5, -0.5)
     one.margins(x=0.15)
-    one.set_xlabel("trajectories")
+    one.set_xlabel("trajectories" + ("" if told.seconds is None else f" ({brief(told.seconds)} each)"))
     _across(one)
 
 

@@ -26,8 +26,10 @@ from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.parallel import ordered_map, uses_processes
 from sbml_hybrid.simulation.conditions import Condition
+from sbml_hybrid.simulation.rest import require_rest
 from sbml_hybrid.simulation.rows import Source, source_of
 from sbml_hybrid.simulation.runs import Deterministic, Run, to_dict
+from sbml_hybrid.simulation.settings import selection_of
 from sbml_hybrid.simulation.solver import (
     LADDER,
     OK,
@@ -35,7 +37,6 @@ from sbml_hybrid.simulation.solver import (
     STATUSES,
     Outcome,
     failure,
-    selection_of,
     strictness,
 )
 from sbml_hybrid.simulation.work import Note, Task, fingerprint, give_up_rows, simulate_rows
@@ -106,7 +107,8 @@ def simulate(
     UnknownName
         A column of `draws` or a quantity that the model does not have, with the closest names.
     ModelError
-        libroadrunner cannot simulate the model.
+        libroadrunner cannot simulate the model, or a condition cannot begin at a steady state: the rates depend on
+        time, or molecules react at random.
     SolverError
         The one nominal trajectory could not be computed.
     DataError, StorageError
@@ -151,6 +153,10 @@ def prepare(
 ) -> tuple[Source, dict[str, tuple[str, str]], Task]:
     """Return what `simulate` was asked for, checked: its rows, what is recorded, and what every worker must know."""
     model.require_simulable()
+    from sbml_hybrid.simulation.steady import SteadyState
+
+    if isinstance(run, SteadyState):
+        raise ValueError("A steady state has no times. Try: sh.steady_state(model, draws, conditions=...).")
     source = source_of(model, draws, times, conditions)
     recorded, task = asked(source, run, quantities, dtype, {})
     return source, recorded, task
@@ -166,6 +172,8 @@ def asked(
     """Return what is recorded, and what every worker must know."""
     recorded = _recorded(source.original, source.states if quantities is None else quantities)
     task = Task(run.prepared(source.model), tuple(s for s, _ in recorded.values()), run, codes, _checked_dtype(dtype))
+    if source.rests is not None:
+        require_rest(task.model, run, source.rests)
     return recorded, task
 
 

@@ -17,7 +17,8 @@ from sbml_hybrid.mechanism.model import Event, Model, Parameter
 from sbml_hybrid.mechanism.molecules import counted_species, in_molecules
 from sbml_hybrid.mechanism.quantities import quantity_id
 from sbml_hybrid.simulation.runs import Start
-from sbml_hybrid.simulation.solver import BUDGET, FAILED, NOT_FINITE, OK, Outcome, Solver, selection_of
+from sbml_hybrid.simulation.settings import selection_of
+from sbml_hybrid.simulation.solver import BUDGET, FAILED, NOT_FINITE, OK, Outcome, Solver
 
 _AFTER = 1e-11  # just after a switch, in shares of its time and of the whole, a comparison has its new value
 _NEARLY = 1e-6  # a count this near to a whole number is one, and was rounded on the way

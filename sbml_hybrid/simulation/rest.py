@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism.initial import as_column
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.mechanism.quantities import quantity_id
 from sbml_hybrid.simulation.runs import Start
-from sbml_hybrid.simulation.solver import NOT_EQUILIBRATED, OK, Outcome, Solver, start_settings
+from sbml_hybrid.simulation.settings import start_settings
+from sbml_hybrid.simulation.solver import NOT_EQUILIBRATED, OK, Outcome, Solver
 
 if TYPE_CHECKING:
     from sbml_hybrid.simulation.rows import Rows
@@ -39,6 +41,28 @@ class Starts:
         return Start([(id, v[row]) for id, v in self._varied], [(id, v[row]) for id, v in self._dependent])
 
 
+def require_rest(model: Model, run: Run, condition: str) -> None:
+    """Refuse, before any work begins, a condition that is to begin at a steady state where there can be none.
+
+    Raises
+    ------
+    ModelError
+        The rates of the model, as the run prepared it, depend on time; or molecules react at random.
+    """
+    from sbml_hybrid.simulation.equilibrium import balance_of
+
+    where = f"Condition {condition!r} begins at a steady state (before)"
+    if run.integrator != "cvode":
+        raise ModelError(
+            f"{where}, and molecules that react at random never come to rest. Try: no before, and output times that "
+            "begin once the model has settled."
+        )
+    try:
+        balance_of(model)
+    except ModelError as error:
+        raise ModelError(f"{where}: {error}") from None
+
+
 class Rest:
     """The steady states in which the trajectories of some rows begin.
 
@@ -58,8 +82,6 @@ class Rest:
         before = np.where(self.rests[:, None], rows.before, rows.values)
         given = run.given(model, {name: before[:, i] for i, name in enumerate(rows.names)})
         self._starts = Starts(model, given, len(rows))
-        # A compiled model that another integrator has taken over cannot go back to CVODE.
-        self._solver = None if getattr(run, "integrator", "cvode") == "cvode" else Solver(model)
         self._last: tuple[bytes, Any] = (b"", None)
 
     def start(self, solver: Solver, row: int, own: Start) -> tuple[Start, Outcome | None]:
@@ -89,5 +111,5 @@ class Rest:
 
         key = self.before[row].tobytes()
         if self._last[0] != key:
-            self._last = key, equilibrium(self._solver or solver, self._starts[row])
+            self._last = key, equilibrium(solver, self._starts[row])
         return self._last[1]

@@ -99,6 +99,12 @@ class Source:
         return self.columns if self.protocol is None else self.protocol.parameters
 
     @property
+    def rests(self) -> str | None:
+        """The name of the first condition that begins at a steady state."""
+        conditions = () if self.protocol is None else self.protocol.conditions
+        return next((condition.name for condition in conditions if condition.before is not None), None)
+
+    @property
     def inputs(self) -> int:
         """How many inputs are recorded."""
         return 0 if self.protocol is None else len(self.protocol.controls)
@@ -120,6 +126,10 @@ class Source:
         if isinstance(self.draws, pd.DataFrame):
             return self.draws.index.to_numpy(np.int64)
         return np.arange(len(self.draws))
+
+    @cached_property
+    def _table(self) -> np.ndarray:
+        return self.draws.to_numpy(np.float64)
 
     @property
     def conditions(self) -> np.ndarray:
@@ -149,12 +159,14 @@ class Source:
         """What a dataset records of whole draws under their conditions."""
         found = {"parameters": self.protocol.recorded(drawn, labels)} if self.parameters else {}
         if self.protocol.controls:
-            times = self.times
-            if times.ndim == 2:
-                first = start // self._arms * self._arms
-                times = times[first : first + len(labels) * self._arms]
+            first = start // self._arms * self._arms
+            times = self._input_times(first, first + len(labels) * self._arms)
             found["controls"] = self.protocol.inputs(drawn, labels, times)
         return found
+
+    def _input_times(self, first: int, last: int) -> np.ndarray:
+        """When the inputs of some rows are recorded."""
+        return self.times if self.times.ndim == 1 else self.times[first:last]
 
     @property
     def said(self) -> dict[str, Any]:
@@ -171,13 +183,21 @@ class Source:
         """Labels (draw,) and values (draw, column) of the draws of some rows, and which of their rows these are."""
         stop = min(stop, len(self))
         first, last = start // self._arms, -(-stop // self._arms)
-        some = self.draws.iloc[first:last] if isinstance(self.draws, pd.DataFrame) else self.draws.rows(first, last)
         inside = slice(start - first * self._arms, stop - first * self._arms)
+        if isinstance(self.draws, pd.DataFrame):  # slicing it would copy its attrs each time
+            return self.draw_labels[first:last], self._table[first:last], inside
+        some = self.draws.rows(first, last)
         return some.index.to_numpy(np.int64), some.to_numpy(np.float64), inside
 
 
-def source_of(model: Model, draws: Any, times: Any, conditions: Iterable[Condition] | None = None) -> Source:
-    """Return the rows of a run, checked.
+def source_of(
+    model: Model,
+    draws: Any,
+    times: Any,
+    conditions: Iterable[Condition] | None = None,
+    end: float | None = None,
+) -> Source:
+    """Return the rows of a run, checked; its inputs must begin by `end`, the last of the times by default.
 
     Raises
     ------
@@ -198,7 +218,7 @@ def source_of(model: Model, draws: Any, times: Any, conditions: Iterable[Conditi
     if conditions is None:
         check_names(model, columns)
     else:
-        end = np.nanmax(np.asarray(times, dtype=np.float64), initial=0.0)
+        end = np.nanmax(np.asarray(times, dtype=np.float64), initial=0.0) if end is None else end
         protocol = protocol_of(model, conditions, columns, float(end))
     if isinstance(draws, pd.DataFrame):
         _check_numbers(draws)

@@ -96,8 +96,9 @@ def run_from_dict(said: Mapping[str, Any]) -> Run:
     """
     from sbml_hybrid.simulation.gillespie import Gillespie
     from sbml_hybrid.simulation.process_noise import ProcessNoise
+    from sbml_hybrid.simulation.steady import SteadyState
 
-    kinds = {kind.__name__: kind for kind in (Deterministic, Gillespie, ProcessNoise)}
+    kinds = {kind.__name__: kind for kind in (Deterministic, Gillespie, ProcessNoise, SteadyState)}
     name = next((k for k in kinds if k.lower() == str(said.get("kind")).lower()), None)
     if name is None:
         raise unknown_name("kind of run", str(said.get("kind")), kinds, "run")

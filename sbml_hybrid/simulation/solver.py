@@ -6,7 +6,7 @@ import ctypes
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,9 +15,7 @@ import numpy as np
 
 from sbml_hybrid.errors import SolverError
 from sbml_hybrid.mechanism.guarding import guarded
-from sbml_hybrid.mechanism.initial import InitialValues, depends_on
-from sbml_hybrid.mechanism.model import Compartment, Model, Parameter, Species
-from sbml_hybrid.mechanism.quantities import quantity_id
+from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.mechanism.sbml import renamed
 from sbml_hybrid.simulation.engine import aliases_of, compiled, roadrunner, sentence
 from sbml_hybrid.simulation.switches import has_hidden_jumps, has_jumps
@@ -342,65 +340,6 @@ def _pieces(grid: np.ndarray, switches: Sequence[float]) -> tuple[np.ndarray, li
     edges.append(end)
     closest = np.asarray(edges)[np.abs(np.subtract.outer(grid, edges)).argmin(axis=1)]
     return np.where(np.abs(grid - closest) <= near, closest, grid), edges
-
-
-# -- names -----------------------------------------------------------------------------------------
-
-
-def selection_of(model: Model, quantity: str) -> tuple[str, str]:
-    """Return libroadrunner's selection for a quantity, and what it is, as `Model.meaning` says.
-
-    Raises
-    ------
-    UnknownName
-        The model has no such quantity.
-    """
-    id, kind = model.meaning(quantity)
-    return (f"[{id}]" if kind == "concentration" else id), kind
-
-
-def start_settings(
-    model: Model, given: Mapping[str, np.ndarray]
-) -> tuple[list[tuple[str, np.ndarray]], list[tuple[str, Any]]]:
-    """Return what a draw sets before the second reset, and what it sets after.
-
-    Parameters
-    ----------
-    model
-        The model.
-    given
-        Name of a varied quantity -> its values (draw,).
-
-    Returns
-    -------
-    varied, dependent
-        (libroadrunner's name, values (draw,) or number). `dependent` holds the drawn initial values,
-        everything with an initial assignment that depends on what varies, and species whose
-        compartment varies, computed in dependency order.
-    """
-    start = InitialValues(model, given)
-    changed = {quantity_id(name) for name in given}
-    varied = [(name, column) for name, column in given.items() if quantity_id(name) == name]
-    dependent: list[tuple[str, Any]] = []
-    for part in (*model.compartments, *model.parameters, *model.species):
-        if part.id in model.assignment_rules or not depends_on(model, part.id, changed):
-            continue
-        if isinstance(part, Parameter | Compartment):
-            if part.id in model.starts or f"init({part.id})" in given:
-                dependent.append((part.id, start[part.id]))
-        else:
-            dependent.append(_species_setting(part, start, given))
-    return varied, dependent
-
-
-def _species_setting(species: Species, start: InitialValues, given: Mapping[str, np.ndarray]) -> tuple[str, Any]:
-    """Set what was given as it was given, so that no rounding comes between."""
-    id = species.id
-    by_amount = f"init({id})" in given or (
-        f"init([{id}])" not in given
-        and (species.amount_in_formulas if id in start.model.starts else species.initial_is == "amount")
-    )
-    return (id, start.amount(id)) if by_amount else (f"[{id}]", start.concentration(id))
 
 
 def failure(model: Model, outcome: Outcome) -> SolverError:

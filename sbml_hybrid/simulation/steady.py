@@ -17,8 +17,9 @@ from sbml_hybrid.mechanism.initial import InitialValues
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.mechanism.quantities import check_names, quantity_id
 from sbml_hybrid.simulation.balance import STABILITIES
+from sbml_hybrid.simulation.conditions import Condition, TimeCourse
 from sbml_hybrid.simulation.ensemble import asked, dataset
-from sbml_hybrid.simulation.equilibrium import balance_of, equilibrium
+from sbml_hybrid.simulation.equilibrium import LONGEST, balance_of, equilibrium
 from sbml_hybrid.simulation.rows import Rows, Source, source_of
 from sbml_hybrid.simulation.runs import Start
 from sbml_hybrid.simulation.solver import LADDER, OK, STATUSES, Outcome, Solver
@@ -38,6 +39,11 @@ class SteadyState:
     rungs: ClassVar[tuple[str, ...]] = tuple(rung.name for rung in LADDER)
 
     before: tuple[tuple[str, float], ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.before is not None:
+            pairs = self.before.items() if isinstance(self.before, Mapping) else self.before
+            object.__setattr__(self, "before", tuple((str(name), float(value)) for name, value in pairs))
 
     def prepared(self, model: Model) -> Model:
         """Return the model as it is.
@@ -75,6 +81,7 @@ def steady_state(
     model: Model,
     draws: pd.DataFrame | None = None,
     *,
+    conditions: Iterable[Condition] | None = None,
     before: Mapping[str, float] | None = None,
     jobs: int = 1,
     store: str | os.PathLike | None = None,
@@ -94,9 +101,13 @@ def steady_state(
         The model. Events may happen on the way; rates that depend on time itself are refused.
     draws
         One row per steady state, as `simulate` takes it; None for the nominal one.
+    conditions
+        As `simulate` takes them. Doses are events on the way, and of `Steps` the last values stay; a `TimeCourse` is
+        refused. A condition that has a `before` begins at the steady state of that.
     before
         Name of a quantity -> its value during a first steady state, in which the second one begins: a
-        perturbed steady state. ``{"stimulus": 0.0}`` is the rest before a stimulus.
+        perturbed steady state. ``{"stimulus": 0.0}`` is the rest before a stimulus. It is that of every
+        condition that has none of its own.
     jobs, store, quantities, dtype
         As `simulate` takes them.
 
@@ -114,7 +125,7 @@ def steady_state(
     ModelError
         The model's rates depend on time, or libroadrunner cannot simulate it.
     ValueError, UnknownName
-        As `simulate`.
+        As `simulate`; or a condition follows a `TimeCourse`.
     SolverError
         The one nominal trajectory comes to no rest.
 
@@ -131,11 +142,11 @@ def steady_state(
     ([2.5, 7.5], [1])
     """
     model.require_simulable()
-    source = _source(model, draws, before)
-    run = SteadyState(None if before is None else tuple((name, float(value)) for name, value in before.items()))
+    source = _source(model, draws, conditions, before)
+    run = SteadyState(before)
     recorded, task = asked(source, run, quantities, dtype, {"stability": STABILITIES})
     found = dataset(model, source, recorded, task, jobs, store)
-    if draws is None and (code := int(found["status"][0])) != OK:
+    if draws is None and len(source) == 1 and (code := int(found["status"][0])) != OK:
         reason = json.loads(found.attrs["failures"])[0]["reason"]
         raise SolverError(
             f"{model.source} reaches no steady state ({STATUSES[code]}): {reason}. Try: simulate, to see where it goes."
@@ -157,8 +168,36 @@ class _Perturbed(Source):
         return replace(rows, before=before)
 
 
-def _source(model: Model, draws: Any, before: Mapping[str, float] | None) -> Source:
+@dataclass(frozen=True, eq=False)
+class _Treated(Source):
+    """Rows under conditions, whose inputs are recorded as they are at the end of the way."""
+
+    def _input_times(self, first: int, last: int) -> np.ndarray:
+        return np.array([LONGEST])
+
+
+def _treated(model: Model, draws: Any, conditions: Iterable[Condition], before: Mapping[str, float] | None) -> Source:
+    conditions = (conditions,) if isinstance(conditions, Condition) else tuple(conditions)
+    for condition in conditions:
+        for one in condition.inputs if isinstance(condition, Condition) else ():
+            if isinstance(one, TimeCourse):
+                raise ValueError(
+                    f"Condition {condition.name!r} follows a time course of {one.quantity!r}, and at rest nothing "
+                    "moves. Try: Steps, whose last value stays, or simulate."
+                )
+    if before is not None:
+        rests = [isinstance(c, Condition) and c.before is None for c in conditions]
+        conditions = [replace(c, before=before) if rest else c for c, rest in zip(conditions, rests, strict=True)]
+    source = source_of(model, draws, [0.0], conditions, end=LONGEST)
+    return _Treated(*(getattr(source, part.name) for part in fields(source)))
+
+
+def _source(
+    model: Model, draws: Any, conditions: Iterable[Condition] | None, before: Mapping[str, float] | None
+) -> Source:
     """The rows; what `before` names and the draws do not stands in them with the model's own value."""
+    if conditions is not None:
+        return _treated(model, draws, conditions, before)
     source = source_of(model, draws, [0.0])
     if before is None:
         return source

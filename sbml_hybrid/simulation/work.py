@@ -133,7 +133,7 @@ def _handed_in(
         "status": status,
         "rung": rung,
         "failures": named,
-        "seconds": round(seconds, 3),
+        "seconds": round(seconds, 6),
         "draws": fingerprint(rows),
     }
     shards.write_shard(task.store, start, arrays, entry)

@@ -110,12 +110,12 @@ def _settings(study: Study) -> dict[str, Any]:
     asked, place = study.simulate, f"[simulate] of {study.path}"
     settings: dict[str, Any] = {"quantities": asked.quantities, "dtype": "float32" if asked.float32 else "float64"}
     if asked.steady_state:
-        for name in ("conditions", "run", "times", "end", "jitter"):
+        for name in ("run", "times", "end", "jitter"):
             if getattr(asked, name):
                 raise StudyError(f"{name} has no meaning with steady_state = true ({place}). Take one of them away.")
-        return settings
     try:
-        settings["run"] = Deterministic() if asked.run is None else run_from_dict(asked.run)
+        if not asked.steady_state:
+            settings["run"] = Deterministic() if asked.run is None else run_from_dict(asked.run)
         if asked.conditions:
             tables = asked.conditions.items()
             settings["conditions"] = [condition_from_dict({"name": name, **said}) for name, said in tables]

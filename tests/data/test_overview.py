@@ -1,11 +1,15 @@
 """An overview says what a run gave: no more, no less, and how to see it again."""
 
+import shutil
+
 import numpy as np
 import pytest
 import xarray as xr
 
 import sbml_hybrid as sh
-from sbml_hybrid.errors import DataError
+from sbml_hybrid.data import shards
+from sbml_hybrid.errors import DataError, SourceNotFound
+from sbml_hybrid.simulation import ensemble
 
 EXPLODES = "S -> 2 S; k*S*S; S = 1; k = 0.3"  # S = 1 / (1 - k t): infinite at t = 1 / k
 TIMES = [0.0, 1.0, 3.0]
@@ -82,3 +86,37 @@ def test_the_picture_counts_what_the_words_count(run):
     told = sh.overview(data)
     widths = sorted(bar.get_width() for bar in made[0].patches)
     assert widths == sorted([told.ok, *(f.count for f in told.failures)])
+
+
+def test_of_a_store_it_says_the_time_per_trajectory_and_what_is_pending(run, tmp_path, monkeypatch):
+    model, draws = run
+    monkeypatch.setattr(ensemble, "SHARD_ROWS", 10)
+    data, place = sh.simulate(model, draws, times=TIMES, store=tmp_path / "x.zarr"), tmp_path / "x.zarr"
+    whole = sh.overview(place)
+    assert whole.seconds == shards.manifest(place).seconds / 40 and whole.pending == 0
+    assert (whole.ok, whole.failures) == (sh.overview(data).ok, sh.overview(data).failures)
+    assert " per trajectory" in str(whole) and "pending" not in str(whole)
+
+    shutil.rmtree(place / "manifest" / "000002")  # as where the run was interrupted
+    for name in ("status", "truth"):
+        for chunk in (place / name / "c").glob("2*"):
+            shutil.rmtree(chunk) if chunk.is_dir() else chunk.unlink()
+    told = sh.overview(str(place))
+
+    left = data.isel(trajectory=[*range(20), *range(30, 40)])
+    assert told.pending == 10 and told.trajectories == 40 and told.ok == int((left["status"] == 0).sum())
+    assert sum(f.count for f in told.failures) == 30 - told.ok and all("CVODE" in f.reason for f in told.failures)
+    assert f"40 trajectories, {told.ok} ok, {30 - told.ok} failed, 10 pending" in str(told).replace("\u00a0", " ")
+    made = sh.plots.overview(place)
+    assert made[0].get_xlabel().startswith("trajectories (") and made[0].get_xlabel().endswith("s each)")
+    assert made[0].get_yticklabels()[-1].get_text() == "pending" and made[0].patches[-1].get_width() == 10
+
+
+def test_a_dataset_in_memory_or_saved_says_no_time_and_no_path_is_an_error_of_its_own(run, tmp_path):
+    model, draws = run
+    data = sh.simulate(model, draws, times=TIMES)
+
+    assert sh.overview(data).seconds is None and "per trajectory" not in str(sh.overview(data))
+    assert sh.overview(sh.save(data, tmp_path / "saved.nc")).seconds is None
+    with pytest.raises(SourceNotFound):
+        sh.overview(tmp_path / "nowhere.zarr")

@@ -10,7 +10,8 @@ import pytest
 import sbml_hybrid as sh
 from sbml_hybrid.quiet import quiet
 from sbml_hybrid.simulation.ensemble import simulate
-from sbml_hybrid.simulation.solver import LADDER, Solver, selection_of
+from sbml_hybrid.simulation.settings import selection_of
+from sbml_hybrid.simulation.solver import LADDER, Solver
 from sbml_hybrid.simulation.switches import has_jumps, switch_times
 
 TIMES = np.linspace(0, 100, 101)

@@ -393,3 +393,13 @@ def test_the_dataset_says_how_it_came_about():
     assert json.loads(data.attrs["tolerances"]) == {}
     assert data["rung"].attrs["flag_meanings"] == "exact"
     sh.check(data)
+
+
+def test_molecules_never_rest_and_a_condition_that_begins_at_rest_is_refused_before_any_work(tmp_path):
+    model = sh.load("-> P; k; P -> ; d*P; P = 0; k = 6; d = 1")
+    arms = [sh.Condition("plain"), sh.Condition("rested", before={})]
+
+    with pytest.raises(ModelError, match="'rested' begins at a steady state .* never come to rest. Try: no before"):
+        sh.simulate(model, times=[0, 1], conditions=arms, run=sh.Gillespie(), store=tmp_path / "x.zarr")
+
+    assert not (tmp_path / "x.zarr").exists()

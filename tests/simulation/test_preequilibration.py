@@ -9,7 +9,8 @@ import pytest
 import sbml_hybrid as sh
 from sbml_hybrid.simulation.rows import source_of
 from sbml_hybrid.simulation.runs import Deterministic
-from sbml_hybrid.simulation.solver import NOT_EQUILIBRATED, selection_of
+from sbml_hybrid.simulation.settings import selection_of
+from sbml_hybrid.simulation.solver import NOT_EQUILIBRATED
 from sbml_hybrid.simulation.work import Task, simulate_rows
 
 TIMES = np.linspace(0, 30, 31)

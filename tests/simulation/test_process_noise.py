@@ -208,3 +208,37 @@ def test_the_dataset_says_how_it_came_about():
         sh.run_from_dict({"kind": "Gilespie"})
     with pytest.raises(UnknownName, match="No setting 'volum' in Gillespie"):
         sh.run_from_dict({"kind": "Gillespie", "volum": 2})
+
+
+def test_doses_inputs_knock_outs_and_rest_before_act_on_what_is_disturbed():
+    """Beside the known path of the factor, every condition has a closed form."""
+    model, run = load("-> S; p; R: S -> ; k*S; S = 10; k = 0.3; p = 0"), noise(seed=4, reactions=["R"])
+    arms = [
+        sh.Condition("control"),
+        sh.Condition("dosed", inputs=[sh.Dose("S", 6, time=2.25)]),
+        sh.Condition("mutant", knock_outs=["R"]),
+        sh.Condition("rested", before={"p": 1.2}),
+        sh.Condition("stepped", inputs=[sh.Steps("k", [1.25], [0.0])]),
+    ]
+
+    data = simulate(model, pd.DataFrame({"k": [0.3, 0.5]}), times=TIMES, conditions=arms, run=run)
+
+    for row, label in enumerate(data["trajectory"].values.tolist()):
+        arm, k = data["condition"].values[row], (0.3, 0.5)[row // len(arms)]
+        starts, paths = run.factors(model, label, TIMES[-1])
+        cumulative = k * np.array([_spent(starts, paths["R"], t) for t in TIMES])
+        expected = (1.2 / k if arm == "rested" else 10.0) * np.exp(-cumulative)
+        if arm == "dosed":
+            since = np.maximum(cumulative - k * _spent(starts, paths["R"], 2.25), 0)
+            expected += np.where(TIMES >= 2.25, 6 * np.exp(-since), 0)
+        if arm == "stepped":
+            expected = 10 * np.exp(-np.minimum(cumulative, k * _spent(starts, paths["R"], 1.25)))
+        if arm == "mutant":
+            expected[:] = 10.0
+        np.testing.assert_allclose(data["truth"].values[row, :, 0], expected, rtol=2e-6)
+
+
+def _spent(starts, factor, time):
+    """The integral of a factor that is constant from each of `starts` to the next."""
+    lengths = np.clip(np.append(starts[1:], np.inf), None, time) - np.clip(starts, None, time)
+    return float(factor @ lengths)

@@ -1,5 +1,6 @@
 """Steady states: closed forms, the state into which the trajectory falls, what conserves and what never rests."""
 
+import json
 import zipfile
 
 import numpy as np
@@ -294,3 +295,88 @@ def test_a_start_that_is_no_number_is_a_failed_row_and_no_other():
 
     assert (found["status"] == 0).values.tolist() == [True, False, True]
     np.testing.assert_allclose(found["truth"].sel(species="C", time=0.0, trajectory=[0, 2]), [1, 0.5], rtol=1e-10)
+
+
+# -- under conditions ----------------------------------------------------------------------------------------
+
+
+ARMS = [
+    sh.Condition("control"),
+    sh.Condition("dosed", inputs=[sh.Dose("A", "dose", time=50, every=2000, count=2)]),
+    sh.Condition("held", inputs=[sh.Steps("k1", [1, 400], [9, 4])]),
+    sh.Condition("slow", {"k1": 1.0}),
+    sh.Condition("blocked", knock_outs="back"),
+]
+SWITCHED = sh.load("forth: A -> B; k1*A; back: B -> A; k2*B; A = 10; B = 0; k1 = 3; k2 = 1")
+
+
+def test_every_draw_rests_under_every_condition_where_its_closed_form_says(tmp_path):
+    draws = pd.DataFrame({"k2": [1.0, 2.0, 3.0], "dose": [5.0, 7.0, 0.0]})
+
+    found = sh.steady_state(SWITCHED, draws, conditions=ARMS)
+
+    k2, dose = draws["k2"].to_numpy()[:, None], draws["dose"].to_numpy()[:, None]
+    total = np.hstack([np.full((3, 1), 10.0), 10 + 2 * dose, np.full((3, 3), 10.0)])
+    k1 = np.array([3.0, 3.0, 4.0, 1.0, 3.0])
+    expected = total * k1 / (k1 + k2)
+    expected[:, 4] = 10.0  # all of it, as nothing goes back
+    np.testing.assert_allclose(found["truth"].sel(species="B", time=0.0).values, expected.ravel(), rtol=1e-9)
+    assert found["condition"].values.tolist() == [arm.name for arm in ARMS] * 3
+    assert found["draw"].values.tolist() == [0] * 5 + [1] * 5 + [2] * 5
+    controls = found["controls"].isel(time=0).to_pandas()  # what was given in all, and what is held in the end
+    assert controls["dose(A)"].tolist() == [0, 10, 0, 0, 0, 0, 14, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert controls["k1"].tolist() == [3, 3, 4, 1, 3] * 3
+    sh.check(found)
+    stored = sh.steady_state(SWITCHED, draws, conditions=ARMS, store=tmp_path / "x.zarr", jobs=2)
+    assert stored.equals(found)
+
+
+def test_a_condition_rests_before_as_it_says_itself_and_as_all_do_otherwise(toggle):
+    doses = pd.DataFrame({"IPTG": [1e-6, 1e-5]})
+    above, own = sh.Condition("above", before={"IPTG": 1e-2}), sh.Condition("own")
+    by_hand = [sh.steady_state(toggle, doses, before={"IPTG": iptg})["truth"].values for iptg in (1e-2, 0.0)]
+
+    found = sh.steady_state(toggle, doses, conditions=[above, own], before={"IPTG": 0.0})
+
+    np.testing.assert_allclose(found["truth"].values[0::2], by_hand[0], rtol=1e-10)
+    np.testing.assert_allclose(found["truth"].values[1::2], by_hand[1], rtol=1e-10)
+    assert (np.abs(by_hand[0] - by_hand[1]) > 1).any(axis=(1, 2)).all()
+
+
+def test_one_arm_without_rest_is_a_failed_row_and_no_other():
+    arms = [sh.Condition("fed"), sh.Condition("mutant", knock_outs="out")]
+
+    found = sh.steady_state(sh.load("-> A; k; out: A -> ; A; A = 0; k = 2"), conditions=arms)
+
+    assert status(found) == ["ok", "diverged"]
+
+
+def test_a_time_course_and_a_dose_that_comes_too_late_are_refused_by_name():
+    course = sh.Condition("ramp", inputs=[sh.TimeCourse("k1", [0, 5], [1, 2])])
+    late = sh.Condition("late", inputs=[sh.Dose("A", 5, time=2e9)])
+
+    with pytest.raises(ValueError, match="'ramp' follows a time course of 'k1', and at rest nothing moves. Try: Steps"):
+        sh.steady_state(REVERSIBLE, conditions=[course])
+    with pytest.raises(ValueError, match=r"'late' begins a dose of 'A' at 2e\+09"):
+        sh.steady_state(REVERSIBLE, conditions=late)
+
+
+def test_rates_that_depend_on_time_have_no_rest_to_begin_in_and_leave_no_store(tmp_path):
+    model, arm = sh.load("S -> ; k*S; S = 1; k := 1 + sin(time)"), sh.Condition("rested", before={})
+
+    with pytest.raises(ModelError, match=r"'rested' begins at a steady state \(before\): .*'S' depends on time"):
+        sh.simulate(model, times=[0, 1], conditions=[arm], store=tmp_path / "x.zarr")
+    with pytest.raises(ModelError, match="'S' depends on time"):
+        sh.steady_state(model, conditions=[sh.Condition("control")], store=tmp_path / "x.zarr")
+    assert not (tmp_path / "x.zarr").exists()
+
+
+def test_the_kind_of_run_is_said_and_read_back_and_has_no_trajectory():
+    said = json.loads(sh.steady_state(REVERSIBLE, before={"k1": 2}).attrs["run"])
+
+    run = sh.run_from_dict(said)
+
+    assert said["kind"] == "SteadyState" and run.before == (("k1", 2.0),)
+    assert sh.run_from_dict({"kind": "steadystate", "before": {"k1": 2}}) == run
+    with pytest.raises(ValueError, match=r"A steady state has no times. Try: sh.steady_state"):
+        sh.simulate(REVERSIBLE, times=[0, 1], run=run)
