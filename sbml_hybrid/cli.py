@@ -108,8 +108,7 @@ def _simulate(arguments: argparse.Namespace) -> None:
 
 
 def _measure(arguments: argparse.Namespace) -> None:
-    from sbml_hybrid.data.store import open as open_dataset
-    from sbml_hybrid.data.store import save
+    from sbml_hybrid.data import store as stores
     from sbml_hybrid.measurement.assay import measure
     from sbml_hybrid.study.assays import noise_from_text
 
@@ -117,9 +116,9 @@ def _measure(arguments: argparse.Namespace) -> None:
         raise FileExistsError(f"{arguments.output} is there already. Choose another name with -o.")
     noise, netcdf = noise_from_text(arguments.noise), Path(arguments.output).suffix.lower() == ".nc"
     how = {"seed": arguments.seed, "jobs": arguments.jobs, "store": None if netcdf else _zarr(arguments.output)}
-    data = measure(open_dataset(arguments.data), arguments.observables, noise, arguments.keep, **how)
+    data = measure(stores.open(arguments.data), arguments.observables, noise, arguments.keep, **how)
     if netcdf:
-        save(data, arguments.output)
+        stores.save(data, arguments.output)
     print(f"Measured {', '.join(data['observable'].values)} with {arguments.noise} noise.")
     print(f"Wrote {arguments.output}")
 
