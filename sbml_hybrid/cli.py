@@ -108,17 +108,17 @@ def _simulate(arguments: argparse.Namespace) -> None:
 
 
 def _measure(arguments: argparse.Namespace) -> None:
-    from sbml_hybrid.data.store import open as open_dataset
-    from sbml_hybrid.data.store import save
+    from sbml_hybrid.data import store as stores
     from sbml_hybrid.measurement.assay import measure
     from sbml_hybrid.study.assays import noise_from_text
 
-    if Path(arguments.output).exists():
+    if Path(arguments.output).is_file():
         raise FileExistsError(f"{arguments.output} is there already. Choose another name with -o.")
-    noise = noise_from_text(arguments.noise)
-    truth = open_dataset(arguments.data)
-    data = measure(truth, arguments.observables, noise, arguments.keep, seed=arguments.seed)
-    save(data, arguments.output)
+    noise, netcdf = noise_from_text(arguments.noise), Path(arguments.output).suffix.lower() == ".nc"
+    how = {"seed": arguments.seed, "jobs": arguments.jobs, "store": None if netcdf else _zarr(arguments.output)}
+    data = measure(stores.open(arguments.data), arguments.observables, noise, arguments.keep, **how)
+    if netcdf:
+        stores.save(data, arguments.output)
     print(f"Measured {', '.join(data['observable'].values)} with {arguments.noise} noise.")
     print(f"Wrote {arguments.output}")
 
@@ -276,10 +276,9 @@ def _simulate_options(verbs) -> None:
         "--design", default="random", help="how draws are spread: random (default), latin-hypercube, sobol or grid"
     )
     verb.add_argument("--seed", type=int, default=0, help="the same seed gives the same draws (default 0)")
-    verb.add_argument("--jobs", type=int, default=1, help="how many processor cores to use; -1 is all (default 1)")
     verb.add_argument("--float32", action="store_true", help="keep the time courses in half the size")
     verb.add_argument("--estimate", action="store_true", help="only say how long it would take and how big it would be")
-    _output(verb, "where to write the time courses, such as truth.zarr")
+    _jobs_and_output(verb, "where to write the time courses, such as truth.zarr")
 
 
 def _measure_options(verbs) -> None:
@@ -288,6 +287,7 @@ def _measure_options(verbs) -> None:
         "measure",
         _measure,
         "Measure simulated time courses as an assay would: with noise, and with points missing.",
+        "The same command goes on where it stopped.",
     )
     verb.add_argument("data", help="simulated time courses, such as truth.zarr")
     verb.add_argument(
@@ -304,7 +304,7 @@ def _measure_options(verbs) -> None:
     )
     verb.add_argument("--keep", type=float, default=1.0, help="share of points that are measured at all (default 1)")
     verb.add_argument("--seed", type=int, default=1, help="the same seed gives the same noise (default 1)")
-    _output(verb, "where to write the measurements, such as data.zarr")
+    _jobs_and_output(verb, "where to write the measurements, such as data.zarr")
 
 
 def _benchmark_options(verbs) -> None:
@@ -372,6 +372,11 @@ def _run_options(verbs) -> None:
 
 def _output(verb: argparse.ArgumentParser, text: str) -> None:
     verb.add_argument("-o", "--output", required=True, metavar="PATH", help=text)
+
+
+def _jobs_and_output(verb: argparse.ArgumentParser, text: str) -> None:
+    verb.add_argument("--jobs", type=int, default=1, help="how many processor cores to use; -1 is all (default 1)")
+    _output(verb, text)
 
 
 def _zarr(path: str) -> str:

@@ -56,15 +56,15 @@ def ordered_map(
     ValueError
         `jobs` is 0 or not a whole number.
     """
-    if jobs is not None and (int(jobs) != jobs or jobs == 0):
-        raise ValueError(f"jobs must be a whole number: 1 or more, or -1 for all cores; got {jobs!r}.")
     if not uses_processes(jobs, total):
         return progress((function(*item) for item in items), total, label)
     return progress(_in_order(_outliving(function, enumerate(items), _workers(jobs), lost)), total, label)
 
 
 def uses_processes(jobs: int | None, total: int) -> bool:
-    """Return whether `ordered_map` would go beyond this process and thread."""
+    """Return whether `ordered_map` would go beyond this process and thread; ValueError as there."""
+    if jobs is not None and (int(jobs) != jobs or jobs == 0):
+        raise ValueError(f"jobs must be a whole number: 1 or more, or -1 for all cores; got {jobs!r}.")
     return _configured() or (jobs != 1 and total > 1)
 
 

@@ -66,7 +66,9 @@ def test_draw_writes_the_picture_of_the_api(place, capsys):
 def test_the_verbs_do_what_the_api_does(place, capsys):
     simulated = "simulate decay.ant --fold 1.5 --draws 12 --end 10 --points 21 --seed 4 --jobs 1 -o truth.zarr"
     assert say(simulated) == 0
-    assert say("measure truth.zarr --noise lognormal:0.1 --keep 0.5 --seed 1 -o data.zarr") == 0
+    measured = "measure truth.zarr --noise lognormal:0.1 --keep 0.5 --seed 1 --jobs 2 -o"
+    assert say(f"{measured} data.zarr") == say(f"{measured} data.nc") == 0
+    assert say(f"{measured} data.zarr") == 0  # there is nothing left to do
 
     model = sh.load("decay.ant")
     draws = sh.sample(sh.around(model, fold=1.5), 12, seed=4)
@@ -74,6 +76,10 @@ def test_the_verbs_do_what_the_api_does(place, capsys):
     expected = sh.measure(truth, noise=sh.noise.Lognormal(cv=0.1), keep=0.5, seed=1)
     found = sh.open("data.zarr")
     assert found.identical(sh.open(sh.save(expected, "expected.zarr")))
+    assert found.identical(sh.open("data.nc"))
+    assert say("measure truth.zarr --seed 2 -o data.zarr") == 2
+    assert say(f"{measured} data.nc") == 2
+    assert sh.open("data.zarr").identical(found)
     assert "12 trajectories, 1 quantities varied, 0 failed." in capsys.readouterr().out
 
 

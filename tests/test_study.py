@@ -175,7 +175,8 @@ def test_an_interrupted_benchmark_goes_on_where_it_stopped(done, tmp_path, fits,
     assert not [p for p in outcome.folder.rglob(".*") if p.is_file()]
 
 
-def test_an_interrupted_simulation_goes_on_where_it_stopped(tmp_path, monkeypatch):
+@pytest.mark.parametrize("step", ["truth.zarr", "data.zarr"])
+def test_an_interrupted_simulation_or_measurement_goes_on_where_it_stopped(step, tmp_path, monkeypatch):
     from sbml_hybrid.data import shards
 
     study = STUDY.replace("draws = 30", "draws = 150")  # three shards
@@ -183,18 +184,21 @@ def test_an_interrupted_simulation_goes_on_where_it_stopped(tmp_path, monkeypatc
     path, written, original = write(tmp_path / "part", study), [], shards.write_shard
 
     def interrupted(place, start, values, entry):
-        if start > 0 and len(written) == 1:
+        if start > 0 and place.path.name == step:
             raise KeyboardInterrupt
-        written.append(start)
+        noting(place, start, values, entry)
+
+    def noting(place, start, values, entry):
+        written.append((place.path.name, start))
         original(place, start, values, entry)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(shards, "write_shard", interrupted)
         run_study(path, tmp_path / "part" / "out")
-    monkeypatch.setattr(shards, "write_shard", lambda *a: (written.append(a[1]), original(*a)))
+    monkeypatch.setattr(shards, "write_shard", noting)
     folder = run_study(path, tmp_path / "part" / "out").folder
 
-    assert written == [0, 64, 128]
+    assert written == [(name, start) for name in ("truth.zarr", "data.zarr") for start in (0, 64, 128)]
     assert files(folder / "data.zarr") == files(expected / "data.zarr")
 
 

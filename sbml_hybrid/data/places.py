@@ -42,6 +42,11 @@ class Place:
         """Whether it lives in the memory of one process."""
         return self.name.startswith("memory://")
 
+    def require_shared(self, processes: bool) -> None:
+        """Raise ValueError where other processes are to write to the memory of this one."""
+        if processes and self.in_memory:
+            raise ValueError(f"{self} is the memory of this process, which others do not share. Say jobs=1.")
+
     @property
     def suffix(self) -> str:
         """The extension, in lower case, with its dot."""

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
-import re
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from sbml_hybrid.data.manifest import MANIFEST, META, Manifest, attributes_at, manifest
 from sbml_hybrid.data.places import Place, place_of
 from sbml_hybrid.errors import DataError, StorageError
 
@@ -29,107 +26,22 @@ log = logging.getLogger("sbml_hybrid")
 
 PENDING = -1  # the status of a row that is not computed yet
 _FORMAT = 1
-_MANIFEST, _META = "manifest", "zarr.json"
+SHARD_BYTES, SHARD_ROWS, SHARDS = 2**23, 64, 256
 _LABELS_A_CHUNK = 2**17
-_SAID = ("model_id", "model_hash", "design", "run", "tolerances", "versions")
+_SAID = ("model_id", "model_hash", "design", "run", "tolerances", "versions", "observables", "noise", "measurement")
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """What a store says of its run.
-
-    Parameters
-    ----------
-    place
-        Where the store is.
-    run
-        What was noted before it began: ``trajectories``, ``rows`` a shard, the ``arrays`` that shards write,
-        the model's hash, the design with its seed, versions, and checksums of the labels.
-    shards
-        For each finished shard, by its number: ``start`` and ``rows``, how many trajectories by ``status`` and
-        ``rung``, ``failures`` (label, status, reason), ``seconds``, and the ``checksums`` of its chunks.
-    """
-
-    place: Place
-    run: Mapping[str, Any]
-    shards: Mapping[int, Mapping[str, Any]]
-
-    def __len__(self) -> int:
-        """How many shards the whole run has."""
-        return math.ceil(self.run["trajectories"] / self.run["rows"])
-
-    @property
-    def pending(self) -> int:
-        """Trajectories still to be computed."""
-        return self.run["trajectories"] - sum(shard["rows"] for shard in self.shards.values())
-
-    @property
-    def seconds(self) -> float:
-        """Wall time of all shards, one after another."""
-        return sum(shard["seconds"] for shard in self.shards.values())
-
-    @property
-    def status(self) -> Counter[str]:
-        """How many finished trajectories there are of each status."""
-        return sum((Counter(shard["status"]) for shard in self.shards.values()), Counter())
-
-    @property
-    def rung(self) -> Counter[str]:
-        """How many finished trajectories were computed by each rung."""
-        return sum((Counter(shard["rung"]) for shard in self.shards.values()), Counter())
-
-    @property
-    def failures(self) -> Iterator[tuple[int, str, str]]:
-        """The label, status and reason of each trajectory that failed."""
-        for number in sorted(self.shards):
-            yield from map(tuple, self.shards[number]["failures"])
-
-    @property
-    def expected(self) -> dict[str, str]:
-        """The checksum of every chunk that was written."""
-        every = dict(self.run["checksums"])
-        for shard in self.shards.values():
-            every |= shard["checksums"]
-        return every
-
-    def bounds(self, number: int) -> tuple[int, int]:
-        """The first row of a shard, and the row behind its last."""
-        start = number * self.run["rows"]
-        return start, min(start + self.run["rows"], self.run["trajectories"])
-
-    def complaint(self, key: str, missing: bool) -> DataError:
-        """Return the error for a chunk that is missing or corrupt."""
-        what = f"the chunk {key} {'is missing' if missing else 'is not what was written'}"
-        name, _, at = key.partition("/c/")
-        if name not in self.run["arrays"]:
-            return DataError(f"{self.place}: {what}. Remove the store and simulate again.")
-        number = int(at.split("/")[0])
-        start, stop = self.bounds(number)
-        return DataError(
-            f"{self.place}, shard {number} (rows {start} to {stop - 1}): {what}. "
-            "Run the same simulate again: it remakes this shard and no other."
-        )
-
-
-def manifest(path: str | os.PathLike | Place) -> Manifest | None:
-    """Return what a store says of its run; None where it was not written by one.
+def rows_a_shard(rows: int, size: int) -> int:
+    """Return how many rows a shard has: a few megabytes, and not too many shards.
 
     Parameters
     ----------
-    path
-        A Zarr folder or its URL.
+    rows
+        All rows of the run.
+    size
+        Bytes of a row, in its largest array.
     """
-    place = place_of(path)
-    run = _attributes(place, f"{_MANIFEST}/{_META}")
-    if run is None:
-        return None
-    shards = {}
-    for name in place.names(_MANIFEST):
-        if re.fullmatch(r"\d{6,}", name):
-            entry = _attributes(place, f"{_MANIFEST}/{name}/{_META}")
-            if entry is not None:
-                shards[int(name)] = entry
-    return Manifest(place, run, shards)
+    return int(max(1, min(SHARD_BYTES // size, max(SHARD_ROWS, rows // SHARDS))))
 
 
 def prepare(template: xr.Dataset, path: str | os.PathLike | Place, rows: int) -> Manifest:
@@ -159,8 +71,8 @@ def prepare(template: xr.Dataset, path: str | os.PathLike | Place, rows: int) ->
     """
     place = place_of(path)
     if place.path is None:  # what cannot be renamed into place is whole once its manifest is there
-        if not place.exists(f"{_MANIFEST}/{_META}"):
-            if place.exists(_META) and _differing_attributes(template, place):
+        if not place.exists(f"{MANIFEST}/{META}"):
+            if place.exists(META) and _differing_attributes(template, place):
                 raise DataError(f"{place} holds something else. Choose another store.")
             with _writing(place):
                 _create(template, place, rows)
@@ -209,7 +121,7 @@ def _write_shard(place: Place, start: int, values: Mapping[str, np.ndarray], ent
 
     from sbml_hybrid.data.checksums import Noting
 
-    run = _attributes(place, f"{_MANIFEST}/{_META}")
+    run = attributes_at(place, f"{MANIFEST}/{META}")
     if set(values) != set(run["arrays"]):
         raise ValueError(f"a shard of {place} has {sorted(run['arrays'])}, got {sorted(values)}.")
     store = Noting(place.zarr(read_only=False))
@@ -217,17 +129,22 @@ def _write_shard(place: Place, start: int, values: Mapping[str, np.ndarray], ent
         for name in sorted(values):
             array = zarr.open_array(store, path=name, mode="r+")
             array[start : start + len(values[name])] = values[name]
-    entry = {"start": start, "rows": len(values["status"]), **entry, "checksums": dict(sorted(store.noted.items()))}
-    _note(place, f"{_MANIFEST}/{start // run['rows']:06d}/{_META}", entry)
+    entry = {
+        "start": start,
+        "rows": len(next(iter(values.values()))),
+        **entry,
+        "checksums": dict(sorted(store.noted.items())),
+    }
+    _note(place, f"{MANIFEST}/{start // run['rows']:06d}/{META}", entry)
 
 
 def finish(there: Manifest, attrs: Mapping[str, str]) -> None:
     """Write what is known only at the end of a run into the store's attributes."""
-    group = json.loads(there.place.read(_META))
+    group = json.loads(there.place.read(META))
     if not attrs.items() <= group["attributes"].items():
         group["attributes"] |= attrs
         with _writing(there.place):
-            there.place.write(_META, json.dumps(group, indent=2).encode())
+            there.place.write(META, json.dumps(group, indent=2).encode())
 
 
 def unfinished(there: Manifest, draws: Callable[[int, int], str] | None = None) -> list[int]:
@@ -256,7 +173,7 @@ def unfinished(there: Manifest, draws: Callable[[int, int], str] | None = None) 
             continue
         if draws is not None and draws(*there.bounds(number)) != entry["draws"]:
             raise DataError(
-                f"{there.place} holds another run's dataset (it differs in the draws). Choose another store."
+                f"{there.place} holds another run's dataset (it differs in the {there.source}). Choose another store."
             )
         if bad := [key for key, wanted in entry["checksums"].items() if _checksum(there.place, key) != wanted]:
             log.warning(
@@ -301,7 +218,7 @@ def _create(template: xr.Dataset, place: Place, rows: int) -> None:
         )
     said = {name: _parsed(template.attrs[name]) for name in _SAID if name in template.attrs}
     run = {"format": _FORMAT, "trajectories": template.sizes["trajectory"], "rows": rows, "arrays": arrays, **said}
-    _note(place, f"{_MANIFEST}/{_META}", run | {"checksums": dict(sorted(store.noted.items()))})
+    _note(place, f"{MANIFEST}/{META}", run | {"checksums": dict(sorted(store.noted.items()))})
 
 
 def _label_chunks(variable: xr.Variable, rows: int) -> tuple[int, ...]:
@@ -316,14 +233,6 @@ def _note(place: Place, key: str, attributes: Mapping[str, Any]) -> None:
     place.write(key, json.dumps(group, indent=1).encode())
 
 
-def _attributes(place: Place, key: str) -> dict[str, Any] | None:
-    content = place.read(key)
-    try:
-        return None if content is None else json.loads(content)["attributes"]
-    except (ValueError, KeyError):  # a power cut while it was written
-        return None
-
-
 def _checksum(place: Place, key: str) -> str | None:
     from sbml_hybrid.data.checksums import checksum
 
@@ -335,7 +244,7 @@ def _checksum(place: Place, key: str) -> str | None:
 
 
 def _require_same(template: xr.Dataset, place: Place, there: Manifest | None) -> None:
-    if not place.exists(_META):
+    if not place.exists(META):
         raise DataError(f"{place} is there already and is no Zarr store. Choose another store.")
     if there is None:
         raise DataError(f"{place} holds a dataset that no run wrote. Choose another store, or remove it.")
@@ -355,8 +264,8 @@ def _differing_labels(template: xr.Dataset, there: Manifest) -> Sequence[str]:
     import zarr
 
     group = zarr.open_group(verified(there), mode="r")
-    names = {str(name) for name in template.coords} | set(there.run["arrays"])
-    differing = sorted(names ^ set(there.place.names("")) - {_META, _MANIFEST})
+    names = {str(name) for name in template.variables}
+    differing = sorted(names ^ set(there.place.names("")) - {META, MANIFEST})
     for name in () if differing else sorted(template.coords):
         ours, array = template[name].values, group[name]
         theirs = np.asarray(array[:])
@@ -371,7 +280,7 @@ def _differing_labels(template: xr.Dataset, there: Manifest) -> Sequence[str]:
 
 
 def _differing_attributes(template: xr.Dataset, place: Place) -> Sequence[str]:
-    attributes = _attributes(place, _META) or {}
+    attributes = attributes_at(place, META) or {}
     return [name for name, value in template.attrs.items() if attributes.get(name) != value]
 
 

@@ -109,10 +109,11 @@ def open_lazily(path: str | os.PathLike | Place) -> xr.Dataset:
     there = shards.manifest(place)
     if there is not None and there.pending:
         log.warning(
-            "%s is not finished: %d of %d trajectories are pending (NaN). Run the same simulate again to go on.",
+            "%s is not finished: %d of %d trajectories are pending (NaN). Run the same %s again to go on.",
             place,
             there.pending,
             there.run["trajectories"],
+            there.verb,
         )
 
     def read() -> xr.Dataset:

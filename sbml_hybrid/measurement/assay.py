@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from numbers import Integral
+import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from sbml_hybrid.data.dataset import check_layout, time_dimension
-from sbml_hybrid.data.units import ARBITRARY, units_attribute, units_of
+from sbml_hybrid.data.dataset import check_layout
+from sbml_hybrid.data.places import place_of
 from sbml_hybrid.errors import DataError
-from sbml_hybrid.measurement.constraints import Constraint, Within
-from sbml_hybrid.measurement.effects import Effect, Groups, Scaling, combined
-from sbml_hybrid.measurement.gaps import Gap, RandomFraction, is_random, scheduled
+from sbml_hybrid.measurement.blocks import measured_in_memory, measured_in_store
+from sbml_hybrid.measurement.constraints import Constraint
+from sbml_hybrid.measurement.effects import Effect, Scaling
+from sbml_hybrid.measurement.gaps import Gap, scheduled
 from sbml_hybrid.measurement.limits import Limits
-from sbml_hybrid.measurement.noise import Lognormal, Noise, resolved, to_dict
-from sbml_hybrid.measurement.observables import Observables, named_formulas, readout
+from sbml_hybrid.measurement.noise import Lognormal, Noise
+from sbml_hybrid.measurement.observables import Observables, named_formulas
 from sbml_hybrid.measurement.plates import Plates
-from sbml_hybrid.measurement.settings import generator, words
-from sbml_hybrid.measurement.settings import to_dict as said
-
-# What chance is for: noise and `keep` have a number, the rest a word.
-_NOISE, _KEEP = 0, 1
+from sbml_hybrid.measurement.rows import Assay
 
 
 def measure(
@@ -43,6 +38,8 @@ def measure(
     limits: Limits | None = None,
     gaps: Gap | Sequence[Gap] = (),
     seed: int,
+    store: str | os.PathLike | None = None,
+    jobs: int = 1,
 ) -> xr.Dataset:
     """Measure trajectories as an assay would: observables, with noise, within its limits, and with points left out.
 
@@ -82,6 +79,12 @@ def measure(
     seed
         The noise and the gaps of a trajectory depend on the seed and its label alone, and effects on the label of the
         batch, well or replicate.
+    store
+        A Zarr folder or its URL for the whole dataset, which is measured and written shard by shard: of trajectories
+        that were opened lazily never more than these are in memory. The same call goes on where an interrupted one
+        stopped. The dataset is then opened lazily.
+    jobs
+        How many processes; -1 for all cores. ``with joblib.parallel_config("dask"):`` overrides it.
 
     Returns
     -------
@@ -94,6 +97,8 @@ def measure(
     DataError
         `truth` has no trajectories, the schedule asks for times that were not simulated, or an effect for batches
         that there are not.
+    DataError, StorageError
+        The store holds something else, or cannot be written.
     UnknownName
         A formula uses an id that is not recorded and not constant, or a setting an observable that is not measured.
     ValueError
@@ -121,161 +126,10 @@ def measure(
     truth = truth.drop_dims(["observable", "replicate"], errors="ignore")  # an earlier measurement
     if schedule is not None:
         truth = truth.isel(time=scheduled(truth["time"].values, schedule))
-    return truth.assign(measured_rows(truth, assay)).assign_attrs(assay.attrs)
-
-
-@dataclass(frozen=True)
-class Assay:
-    """How trajectories are measured: what `measure` was asked for."""
-
-    formulas: tuple[tuple[str, str], ...]
-    noise: Noise
-    keep: float
-    schedule: tuple[float, ...] | None
-    scaling: Scaling | None
-    plates: Plates | None
-    effects: tuple[Effect, ...]
-    replicates: int
-    constraints: tuple[Constraint, ...]
-    limits: Limits | None
-    gaps: tuple[Gap, ...]
-    seed: int
-
-    def __post_init__(self) -> None:
-        RandomFraction(self.keep)
-        if not isinstance(self.replicates, Integral) or isinstance(self.replicates, bool) or self.replicates < 1:
-            raise ValueError(f"replicates must be a whole number, one or more, got {self.replicates!r}.")
-
-    @property
-    def names(self) -> list[str]:
-        """The observables."""
-        return [name for name, _ in self.formulas]
-
-    @property
-    def attrs(self) -> dict[str, str]:
-        """What a dataset says about how it was measured."""
-        schedule = None if self.schedule is None else list(self.schedule)
-        record: dict[str, Any] = {"keep": self.keep, "schedule": schedule, "seed": self.seed}
-        for name in ("scaling", "plates", "limits"):
-            if getattr(self, name) is not None:
-                settings = said(getattr(self, name))
-                record[name] = {key: value for key, value in settings.items() if key != "kind"}
-        for name in ("effects", "constraints", "gaps"):
-            if getattr(self, name):
-                record[name] = [said(part) for part in getattr(self, name)]
-        if self.replicates > 1:
-            record["replicates"] = int(self.replicates)
-        return {
-            "observables": json.dumps(dict(self.formulas)),
-            "noise": json.dumps(to_dict(self.noise)),
-            "measurement": json.dumps(record),
-        }
-
-
-def measured_rows(truth: xr.Dataset, assay: Assay) -> xr.Dataset:
-    """Return what measuring adds to these trajectories; a block of them gets what it gets among all.
-
-    Parameters
-    ----------
-    truth
-        Trajectories, at the times of the assay's schedule.
-    assay
-        How they are measured.
-
-    Returns
-    -------
-    Dataset
-        ``readout`` and ``measured``; where there are any, ``censored``, ``scale`` and ``offset``, and the coordinates
-        ``batch``, ``well`` and ``replicate``.
-    """
-    names, axis = assay.names, time_dimension(truth)
-    clean = readout(truth, dict(assay.formulas))
-    groups = _groups(truth, assay)
-    added = {}
-    if assay.scaling is not None:
-        scale, offset = assay.scaling.drawn(groups, names, assay.seed)
-        clean = _scaled(clean, assay.scaling, scale, offset)
-        added = {"scale": (("trajectory", "observable"), scale), "offset": (("trajectory", "observable"), offset)}
-    values = _noisy(clean.values, groups, truth["time"].values, assay)
-    for constraint in sorted(assay.constraints, key=lambda one: not isinstance(one, Within)):
-        values = constraint.apply(values, clean.values[:, None], names)
-    codes = None
-    if assay.limits is not None:
-        values, codes = assay.limits.apply(values, names)
-    kept = _kept(values, groups, truth["time"].values, assay)
-    values = np.where(kept, values, np.nan)
-
-    dims = ("trajectory", "replicate", axis, "observable")
-    if assay.replicates == 1:
-        dims, values = (dims[0], *dims[2:]), values[:, 0]
-    added |= {"readout": clean, "measured": (dims, values, clean.attrs)}
-    if codes is not None:
-        added["censored"] = (dims, np.where(np.isnan(values), 0, codes.reshape(values.shape)).astype(np.int8))
-    coords: dict[str, Any] = {"replicate": np.arange(assay.replicates)} if assay.replicates > 1 else {}
-    if assay.plates is not None:
-        coords |= {"batch": ("trajectory", groups.batch), "well": ("trajectory", groups.well)}
-    return xr.Dataset(added, coords)
+    if store is None:
+        return measured_in_memory(truth, assay, jobs)
+    return measured_in_store(truth, assay, place_of(store), jobs)
 
 
 def _several(parts: Any) -> tuple:
     return tuple(parts) if isinstance(parts, list | tuple) else (parts,)
-
-
-def _groups(truth: xr.Dataset, assay: Assay) -> Groups:
-    labels = truth["trajectory"].values
-    if assay.plates is not None:
-        return Groups(labels, *assay.plates.places(labels, assay.seed), assay.replicates)
-    batch, well = (truth[name].values if name in truth.coords else None for name in ("batch", "well"))
-    return Groups(labels, batch, well, assay.replicates)
-
-
-def _scaled(clean: xr.DataArray, scaling: Scaling, scale: np.ndarray, offset: np.ndarray) -> xr.DataArray:
-    names = [str(name) for name in clean["observable"].values]
-    units = units_of(clean.to_dataset(name="readout"), "readout")
-    units |= {name: ARBITRARY for name, one in zip(names, scaling.scaled(names), strict=True) if one}
-    result = clean.copy(data=clean.values * scale[:, None] + offset[:, None]).assign_attrs(units=units_attribute(units))
-    return result.assign_coords(nonnegative=clean["nonnegative"] & scaling.nonnegative(names))
-
-
-def _series(groups: Groups, stream: int | str, assay: Assay) -> Iterator[tuple[tuple[int, int], np.random.Generator]]:
-    """Yield (row, replicate) and the generator of each series; a first replicate is what it is without the others."""
-    stream = words(stream)
-    for row, label in enumerate(groups.trajectory):
-        for replicate in range(assay.replicates):
-            later = (replicate,) if replicate else ()
-            yield (row, replicate), generator(assay.seed, label, *stream, *later)
-
-
-def _noisy(clean: np.ndarray, groups: Groups, times: np.ndarray, assay: Assay) -> np.ndarray:
-    """Readouts with effects and noise (trajectory, replicate, time, observable)."""
-    scattering = resolved(assay.noise, assay.names)
-    ranges = [constraint for constraint in assay.constraints if isinstance(constraint, Within)]
-    factor, shift = combined(assay.effects, groups, assay.names, assay.seed) if assay.effects else (None, None)
-    values = np.empty((len(clean), assay.replicates, *clean.shape[1:]))
-    for at, rng in _series(groups, _NOISE, assay):
-        own_times = times if times.ndim == 1 else times[at[0]]
-        expected = clean[at[0]] if factor is None else clean[at[0]] * factor[at] + shift[at]
-        values[at] = scattering.apply(expected, rng, times=own_times)
-        for _ in range(max((one.tries for one in ranges), default=0)):
-            outside = np.any([one.outside(values[at], assay.names) for one in ranges], axis=0)
-            if not outside.any():
-                break
-            values[at] = np.where(outside, scattering.apply(expected, rng, times=own_times), values[at])
-    return values
-
-
-def _kept(values: np.ndarray, groups: Groups, times: np.ndarray, assay: Assay) -> np.ndarray:
-    """Which points are measured (trajectory, replicate, time, observable)."""
-    kept = np.ones(values.shape, bool)
-    gaps: list[tuple[int | str, Gap]] = [(_KEEP, RandomFraction(assay.keep))] if assay.keep < 1 else []
-    for number, gap in enumerate(assay.gaps):
-        earlier = sum(type(one) is type(gap) for one in assay.gaps[:number])
-        gaps.append((f"{type(gap).__name__} {earlier}", gap))
-    for stream, gap in gaps:
-        if not is_random(gap):
-            shared = times if times.ndim == 1 else times[:, None]
-            kept &= gap.kept(values, shared, assay.names, None)
-            continue
-        for at, rng in _series(groups, stream, assay):
-            kept[at] &= gap.kept(values[at], times if times.ndim == 1 else times[at[0]], assay.names, rng)
-    return kept

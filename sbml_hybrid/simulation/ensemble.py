@@ -43,7 +43,6 @@ from sbml_hybrid.simulation.work import Note, Task, fingerprint, give_up_rows, s
 
 log = logging.getLogger("sbml_hybrid")
 _version = cache(version)  # it searches every folder of sys.path
-SHARD_BYTES, SHARD_ROWS, SHARDS = 2**23, 64, 256
 
 
 def simulate(
@@ -130,7 +129,7 @@ def dataset(
     """Return the dataset of a run that is prepared; a single trajectory that fails raises."""
     task.run.given(task.model, source.part(0, 1).given)  # what cannot be is refused before there is a store
     template = _template(model, source, recorded, task)
-    rows = _rows_a_shard(source, len(recorded))
+    rows = shards.rows_a_shard(len(source), 8 * source.times.shape[-1] * len(recorded))
     if store is None:
         result, said = _in_memory(task, source, template, rows, jobs)
     else:
@@ -184,12 +183,6 @@ def _checked_dtype(dtype: str) -> str:
     if dtype not in ("float64", "float32"):
         raise ValueError(f"dtype must be 'float64' or 'float32', got {dtype!r}.")
     return dtype
-
-
-def _rows_a_shard(source: Source, quantities: int) -> int:
-    """Rows that one worker computes at a time: a few megabytes, and not too many shards."""
-    most = SHARD_BYTES // (8 * source.times.shape[-1] * quantities)
-    return int(max(1, min(most, max(SHARD_ROWS, len(source) // SHARDS))))
 
 
 def _recorded(model: Model, quantities: Iterable[str]) -> dict[str, tuple[str, str]]:
@@ -299,8 +292,7 @@ def _in_memory(task: Task, source: Source, template: xr.Dataset, rows: int, jobs
 def _in_store(
     task: Task, source: Source, template: xr.Dataset, rows: int, jobs: int, place: Place
 ) -> tuple[xr.Dataset, _Said]:
-    if place.in_memory and uses_processes(jobs, len(source)):
-        raise ValueError(f"{place} is the memory of this process, which others do not share. Say jobs=1.")
+    place.require_shared(uses_processes(jobs, len(source)))
     began = shards.prepare(template, place, rows)
     rows = began.run["rows"]
     left = shards.unfinished(began, lambda start, stop: fingerprint(source.part(start, stop)))

@@ -73,9 +73,9 @@ class Recipe:
         """Simulate all draws, or go on where an interrupted run stopped."""
         return _simulated(self.model, self.draws, self.times, self.settings, jobs=self.study.jobs, store=store)
 
-    def measure(self, truth: xr.Dataset) -> xr.Dataset:
-        """Measure the trajectories as the study says."""
-        return measure(truth, **self.assay)
+    def measure(self, truth: xr.Dataset, store: str | os.PathLike | None = None) -> xr.Dataset:
+        """Measure the trajectories as the study says; into a store, by as many processes as it says."""
+        return measure(truth, **self.assay, store=store, jobs=1 if store is None else self.study.jobs)
 
 
 def make_recipe(study: Study) -> Recipe:

@@ -22,7 +22,6 @@ from sbml_hybrid.benchmarking.statistics import summary
 from sbml_hybrid.data.dataset import split, succeeded
 from sbml_hybrid.data.overview import Overview, overview
 from sbml_hybrid.data.store import open as open_dataset
-from sbml_hybrid.data.store import save
 from sbml_hybrid.reporting.figures import Examples
 from sbml_hybrid.reporting.report import Story, write_report
 from sbml_hybrid.study.estimate import REPORT, seconds_to_learn
@@ -218,7 +217,10 @@ def _data(kept: Folder, recipe: Recipe, truth: xr.Dataset, mark: str) -> xr.Data
     if kept.done("data", mark) and place.is_dir():
         log.info("data: kept from before")
     else:
-        save(recipe.measure(truth), place, overwrite=True)
+        if not kept.done("data begun", mark):
+            shutil.rmtree(place, ignore_errors=True)
+            kept.finish("data begun", mark)
+        recipe.measure(truth, place)
         kept.finish("data", mark)
         log.info("data: measured")
     # Read back, so that a run that goes on computes with the very bytes that the first one did.

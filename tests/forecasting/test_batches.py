@@ -74,10 +74,10 @@ def test_batches_of_a_store_are_those_of_memory_and_load_nothing_whole(measured,
 
 
 def test_blocks_are_whole_shards(model, tmp_path, monkeypatch):
-    from sbml_hybrid.simulation import ensemble
+    from sbml_hybrid.data import shards
 
     monkeypatch.setattr(module, "_BLOCK_BYTES", 3000)
-    monkeypatch.setattr(ensemble, "SHARD_ROWS", 6)
+    monkeypatch.setattr(shards, "SHARD_ROWS", 6)
     draws = sh.sample(sh.around(model, fold=1.3), 40, seed=0)
     truth = sh.simulate(model, draws, times=np.linspace(0, 24, 25), store=tmp_path / "run.zarr")
 

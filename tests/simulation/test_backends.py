@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sbml_hybrid as sh
+from sbml_hybrid.data import shards
 from sbml_hybrid.simulation import ensemble
 
 MODEL = "A -> B; k*A; B -> ; g*B; at (B > 3): k = k/2; A = 10; B = 0; k = 0.3; g = 0.1"
@@ -61,7 +62,7 @@ def test_a_trajectory_is_the_same_in_any_company(model, draws, expected, folders
             raise KeyboardInterrupt
         return whole(*arguments)
 
-    with patch.object(ensemble, "SHARD_ROWS", shard):
+    with patch.object(shards, "SHARD_ROWS", shard):
         if stored:
             with patch.object(ensemble, "simulate_rows", interrupted), suppress(KeyboardInterrupt):
                 sh.simulate(model, shuffled, times=TIMES, store=store)
@@ -77,7 +78,7 @@ def test_a_trajectory_is_the_same_in_any_company(model, draws, expected, folders
 @pytest.mark.parametrize("jobs", [2, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("shard", [7, 30])
 def test_worker_processes_give_the_same_bytes(model, draws, expected, tmp_path, jobs, shard, monkeypatch):
-    monkeypatch.setattr(ensemble, "SHARD_ROWS", shard)
+    monkeypatch.setattr(shards, "SHARD_ROWS", shard)
 
     same(sh.simulate(model, draws, times=TIMES, jobs=jobs), expected)
     same(sh.simulate(model, draws, times=TIMES, jobs=jobs, store=tmp_path / "run.zarr"), expected)
@@ -88,7 +89,7 @@ def test_a_dask_cluster_gives_the_same_bytes(model, draws, expected, tmp_path, p
     distributed = pytest.importorskip("distributed")
     import joblib
 
-    monkeypatch.setattr(ensemble, "SHARD_ROWS", 7)
+    monkeypatch.setattr(shards, "SHARD_ROWS", 7)
     cluster = distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=processes, dashboard_address=None, silence_logs="ERROR"
     )
@@ -143,7 +144,7 @@ def test_draws_that_are_made_when_needed_give_the_same(model, draws, expected, t
             self.asked.append((start, stop))
             return draws.iloc[start:stop]
 
-    with patch.object(ensemble, "SHARD_ROWS", 8):
+    with patch.object(shards, "SHARD_ROWS", 8):
         data = sh.simulate(model, Design(), times=TIMES, store=tmp_path / "run.zarr")
 
     same(data, expected)

@@ -311,10 +311,10 @@ def test_a_part_of_the_draws_gives_a_part_of_the_trajectories(model, draws, data
 
 
 def test_two_processes_shards_and_a_store_give_the_same_bytes(model, draws, data, tmp_path, monkeypatch):
-    from sbml_hybrid.simulation import ensemble
+    from sbml_hybrid.data import shards
 
     assert data.identical(sh.simulate(model, draws, times=TIMES, conditions=ARMS, jobs=2))
-    monkeypatch.setattr(ensemble, "SHARD_BYTES", 8 * 41 * 5 * 7)  # seven rows: parts of draws
+    monkeypatch.setattr(shards, "SHARD_BYTES", 8 * 41 * 5 * 7)  # seven rows: parts of draws
     assert data.identical(sh.simulate(model, draws, times=TIMES, conditions=ARMS))
     assert sh.simulate(model, draws, times=TIMES, conditions=ARMS, store=tmp_path / "run.zarr").equals(data)
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sbml_hybrid as sh
+from sbml_hybrid.data import shards
 from sbml_hybrid.errors import ModelError, SolverError
-from sbml_hybrid.simulation import ensemble
 from sbml_hybrid.simulation.solver import STATUSES
 
 REVERSIBLE = sh.load("A -> B; k1*A - k2*B; A = 10; B = 0; k1 = 3; k2 = 1")
@@ -238,7 +238,7 @@ def test_workers_shards_order_parts_and_stores_change_no_byte(cascade, tmp_path,
     assert sh.steady_state(cascade, draws, before={"init([E1])": 1e-6}, store=tmp_path / "x.zarr").equals(whole)
     some = sh.steady_state(cascade, draws.iloc[[16, 2, 11]], before={"init([E1])": 1e-6})
     np.testing.assert_array_equal(some["truth"], whole["truth"].sel(trajectory=[16, 2, 11]))
-    monkeypatch.setattr(ensemble, "SHARD_ROWS", 1)
+    monkeypatch.setattr(shards, "SHARD_ROWS", 1)
     assert sh.steady_state(cascade, draws, before={"init([E1])": 1e-6}).identical(whole)
 
 
