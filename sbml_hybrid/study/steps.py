@@ -96,10 +96,9 @@ def generate(path: str | Path, folder: str | Path | None = None) -> Generated:
     with _logged(kept.path / "log.txt"):
         kept.write("study.toml", study.text.encode())
         log.info("%s: %s", study.name, recipe.cost)
-        data = _made(kept, recipe)
-        told = overview(data)
-        picture = kept.path / "overview.png"
-        plots.overview(data).save(picture)
+        _made(kept, recipe)
+        told = overview(kept.path / "truth.zarr")
+        plots.overview(kept.path / "truth.zarr").save(kept.path / "overview.png")
     return Generated(kept.path, kept.path / "data.zarr", told)
 
 
