@@ -29,7 +29,7 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
 	@echo "Installing sbml-hybrid and its tests' tools into $(VENV) (a few minutes the first time) ..."
-	$(INSTALL) -e ".[dev,docs]"
+	$(INSTALL) -e ".[dev,docs,dask]"
 	@touch $@ $(VENV)/.installed
 
 demo: $(VENV)/.installed
