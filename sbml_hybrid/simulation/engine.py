@@ -32,10 +32,11 @@ def _roadrunner() -> Any:
 
 
 roadrunner = _roadrunner()
+_OWN = frozenset(dir(roadrunner.RoadRunner)).difference(roadrunner.RoadRunner._properties)
 
 
 def compiled(sbml: str, source: str) -> Any:
-    """Return a ``roadrunner.RoadRunner`` of an SBML text that came from `source`.
+    """Return a ``roadrunner.RoadRunner`` of an SBML text that came from `source`, without ``engine.S1`` for its ids.
 
     Raises
     ------
@@ -44,9 +45,27 @@ def compiled(sbml: str, source: str) -> Any:
     """
     try:
         with quiet():
-            return roadrunner.RoadRunner(sbml)
+            return _made(sbml)
     except RuntimeError as error:
         raise ModelError(f"libroadrunner cannot compile {source}: {sentence(error)}") from None
+
+
+def _made(sbml: str) -> Any:
+    """Make an engine by the class's first constructor.
+
+    The second one then gives the whole class a property for every id of the model, and takes those of the model before
+    away: an id such as ``reset`` or ``model`` would replace the method of that name, and the next model remove it.
+    """
+    engine = roadrunner.RoadRunner.__new__(roadrunner.RoadRunner)
+    engine._swig_init(sbml)
+    return engine
+
+
+def with_properties(engine: Any) -> Any:
+    """Give an engine ``engine.S1`` for its ids, as its users expect, unless that would take a method from the class."""
+    if not _OWN.intersection(engine.getIds()):
+        engine._makeProperties()
+    return engine
 
 
 def sentence(error: Exception) -> str:

@@ -17,7 +17,7 @@ from sbml_hybrid.errors import SolverError
 from sbml_hybrid.mechanism.guarding import guarded
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.mechanism.sbml import renamed
-from sbml_hybrid.simulation.engine import aliases_of, compiled, roadrunner, sentence
+from sbml_hybrid.simulation.engine import aliases_of, compiled, roadrunner, sentence, with_properties
 from sbml_hybrid.simulation.switches import has_hidden_jumps, has_jumps
 
 _libc = ctypes.CDLL(None)
@@ -87,7 +87,7 @@ def to_roadrunner(model: Model) -> Any:
     engine, factor = compiled(model.sbml, model.source), strictness(model)
     engine.integrator.relative_tolerance = LADDER[0].relative * factor
     engine.integrator.absolute_tolerance = LADDER[0].absolute * factor
-    return engine
+    return with_properties(engine)
 
 
 def strictness(model: Model) -> float:

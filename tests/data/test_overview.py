@@ -9,7 +9,6 @@ import xarray as xr
 import sbml_hybrid as sh
 from sbml_hybrid.data import shards
 from sbml_hybrid.errors import DataError, SourceNotFound
-from sbml_hybrid.simulation import ensemble
 
 EXPLODES = "S -> 2 S; k*S*S; S = 1; k = 0.3"  # S = 1 / (1 - k t): infinite at t = 1 / k
 TIMES = [0.0, 1.0, 3.0]
@@ -90,7 +89,7 @@ def test_the_picture_counts_what_the_words_count(run):
 
 def test_of_a_store_it_says_the_time_per_trajectory_and_what_is_pending(run, tmp_path, monkeypatch):
     model, draws = run
-    monkeypatch.setattr(ensemble, "SHARD_ROWS", 10)
+    monkeypatch.setattr(shards, "SHARD_ROWS", 10)
     data, place = sh.simulate(model, draws, times=TIMES, store=tmp_path / "x.zarr"), tmp_path / "x.zarr"
     whole = sh.overview(place)
     assert whole.seconds == shards.manifest(place).seconds / 40 and whole.pending == 0

@@ -1,5 +1,6 @@
 """Simulate slowly into a store, in a process of its own that a test may end as it likes."""
 
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -27,5 +28,6 @@ def draws(model):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a process in the background is born without
     model = sh.load(MODEL)
     sh.simulate(model, draws(model), times=TIMES, store=sys.argv[1], jobs=int(sys.argv[2]), run=Slowly())

@@ -9,6 +9,7 @@ import pytest
 
 import sbml_hybrid as sh
 from sbml_hybrid.quiet import quiet
+from sbml_hybrid.simulation.engine import compiled
 from sbml_hybrid.simulation.ensemble import simulate
 from sbml_hybrid.simulation.settings import selection_of
 from sbml_hybrid.simulation.solver import LADDER, Solver
@@ -34,9 +35,7 @@ def test_the_list_of_core_models_is_there(test_data):
 
 def bare(model, relative, absolute, times):
     """Simulate with libroadrunner alone, from the text alone."""
-    import roadrunner
-
-    engine = roadrunner.RoadRunner(model.sbml)
+    engine = compiled(model.sbml, model.source)
     engine.integrator.relative_tolerance, engine.integrator.absolute_tolerance = relative, absolute
     selections = [selection_of(model, name)[0] for name in model.states]
     cuts = [0.0, *switch_times(model, {}, 1, float(times[-1]))[0], float(times[-1])]

@@ -295,3 +295,17 @@ def test_a_guarded_factorial_is_the_factorial():
 
     np.testing.assert_allclose(truth[:, 0], float(math.factorial(23)), rtol=1e-12)
     np.testing.assert_allclose(truth[:, 1], np.exp([0.0, -1.0, -3.0]), rtol=1e-5)
+
+
+def test_ids_that_are_also_methods_of_libroadrunner_harm_nobody():
+    text = "S -> ; xreset*S; S = 10; xreset = 0.3; xmodel = 2; xintegrator = 3; xsimulate := xmodel*S"
+    model = load(re.sub("x(reset|model|integrator|simulate)", r"\1", load(text).to_sbml()))  # some are Antimony's words
+
+    truth = simulate(model, times=np.linspace(0, 5, 6))["truth"].sel(species="S")
+    engine = sh.to_roadrunner(model)
+    other = sh.to_roadrunner(load("A -> ; k*A; A = 10; k = 0.3"))
+
+    np.testing.assert_allclose(truth[0], 10 * np.exp(-0.3 * truth.time), rtol=1e-6)
+    assert engine["reset"] == 0.3 and engine.simulate(0, 5, 6)[-1, 1] == pytest.approx(float(truth[0, -1]), rel=1e-6)
+    assert other.A == 10.0  # libroadrunner's own short form, where it is safe
+    other.reset()
