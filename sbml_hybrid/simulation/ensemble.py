@@ -211,7 +211,10 @@ def _template(model: Model, source: Source, recorded: dict[str, tuple[str, str]]
     own_times = (axis,) if axis == "time" else ("trajectory", axis)
     coords: dict[str, Any] = {
         "trajectory": labels,
-        "draw": ("trajectory", np.repeat(source.draw_labels, n // len(source.draws))),
+        "draw": (
+            "trajectory",
+            labels if len(source.draws) == n else np.repeat(source.draw_labels, n // len(source.draws)),
+        ),
         "time": (own_times, source.times, {"units": model.time_unit} if model.time_unit else {}),
         "species": list(recorded),
     }

@@ -118,6 +118,8 @@ class Source:
     @cached_property
     def labels(self) -> np.ndarray:
         """The label of every trajectory (row,): the draw's, or, with conditions, one for each of them."""
+        if self._arms == 1:  # a million labels once
+            return self.draw_labels
         return (self.draw_labels[:, None] * self._arms + np.arange(self._arms)).ravel()
 
     @cached_property
