@@ -120,11 +120,13 @@ def _wrong(case, folder):
 
 def _said_by_libroadrunner(path):
     """The reason for which libroadrunner refuses the file, in our word; nothing when it loads."""
-    from sbml_hybrid.simulation.solver import roadrunner
+    from sbml_hybrid.simulation.engine import roadrunner
 
+    # By the first constructor: the second would take an id such as "reset" for the whole class, and a method away.
+    engine = roadrunner.RoadRunner.__new__(roadrunner.RoadRunner)
     with quiet():
         try:
-            roadrunner.RoadRunner(str(path))
+            engine._swig_init(str(path))
         except RuntimeError as error:
             return next((ours for theirs, ours in REASONS.items() if theirs in str(error)), str(error))
     return ""
