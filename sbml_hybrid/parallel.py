@@ -162,7 +162,7 @@ class _Workers:
 
 def _workers(jobs: int | None) -> _Workers:
     import joblib
-    from joblib.externals.loky import get_reusable_executor
+    from joblib.executor import get_memmapping_executor
     from joblib.parallel import get_active_backend
 
     backend, asked = get_active_backend()
@@ -178,8 +178,8 @@ def _workers(jobs: int | None) -> _Workers:
     if kind not in {"LokyBackend", "SequentialBackend"}:
         raise ValueError(f"joblib's backend {kind} is none that this runs on. Choose loky, dask or threading.")
 
-    def pool() -> Executor:
-        return get_reusable_executor(max_workers=count, timeout=_IDLE, env=_ONE_THREAD)
+    def pool() -> Executor:  # the one that joblib itself takes up again, in scikit-learn for instance
+        return get_memmapping_executor(count, timeout=_IDLE, env=_ONE_THREAD, max_nbytes=None)
 
     return _Workers(pool, lambda: count, lambda: pool().shutdown(wait=False, kill_workers=True))
 

@@ -167,3 +167,11 @@ def test_given_draws_with_other_numbers_are_another_run(model, tmp_path):
 
     with pytest.raises(sh.errors.DataError, match="another run's dataset .it differs in the draws"):
         sh.simulate(model, table + 0.1, times=TIMES, store=tmp_path / "run.zarr")
+
+
+def test_joblib_goes_on_beside_it(model, draws, expected):
+    import joblib
+
+    for _ in range(2):
+        same(sh.simulate(model, draws, times=TIMES, jobs=2), expected)
+        assert joblib.Parallel(n_jobs=2)(joblib.delayed(abs)(-i) for i in range(4)) == [0, 1, 2, 3]
