@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -282,7 +283,8 @@ class _Said:
 
 
 def _in_memory(task: Task, source: Source, template: xr.Dataset, rows: int, jobs: int) -> tuple[xr.Dataset, _Said]:
-    done = list(_shards(task, source, range(0, len(source), rows), rows, jobs))
+    pieces = _tapering(len(source), rows) if uses_processes(jobs, len(source)) else _whole(len(source), rows)
+    done = list(_simulated(task, source, pieces, jobs))
     names = [name for name, v in template.data_vars.items() if v.dims[0] == "trajectory"]
     for name in names:
         template[name].variable.data = np.concatenate([part[name] for _, part in done])
@@ -300,7 +302,8 @@ def _in_store(
     rows = began.run["rows"]
     left = shards.unfinished(began, lambda start, stop: fingerprint(source.part(start, stop)))
     task = replace(task, store=place)
-    for _ in _shards(task, source, [number * rows for number in left], rows, jobs):
+    whole = _whole(len(source), rows)
+    for _ in _simulated(task, source, [whole[number] for number in left], jobs):
         pass
     ended = shards.manifest(place)
     codes = {name: code for code, name in STATUSES.items()}
@@ -309,11 +312,24 @@ def _in_store(
     return stores.open_lazily(place), said
 
 
-def _shards(
-    task: Task, source: Source, starts: Sequence[int], rows: int, jobs: int
+def _whole(n: int, rows: int) -> list[tuple[int, int]]:
+    """First row, and the one after the last, of each shard."""
+    return [(start, min(start + rows, n)) for start in range(0, n, rows)]
+
+
+def _tapering(n: int, rows: int) -> list[tuple[int, int]]:
+    """Pieces of at most `rows` that get smaller to the end, so that no worker waits long for the last of another."""
+    edges = [0]
+    while left := n - edges[-1]:
+        edges.append(edges[-1] + min(left, rows, max(left // 6, 4)))
+    return list(pairwise(edges))
+
+
+def _simulated(
+    task: Task, source: Source, pieces: Sequence[tuple[int, int]], jobs: int
 ) -> Iterator[tuple[Note, dict[str, np.ndarray]]]:
-    items = ((task, start, source.part(start, min(start + rows, len(source)))) for start in starts)
-    return ordered_map(simulate_rows, items, len(starts), jobs=jobs, label="simulating", lost=give_up_rows)
+    items = ((task, start, source.part(start, stop)) for start, stop in pieces)
+    return ordered_map(simulate_rows, items, len(pieces), jobs=jobs, label="simulating", lost=give_up_rows)
 
 
 def _say(model: Model, said: _Said) -> None:

@@ -186,7 +186,7 @@ class ProcessNoise:
             return solver.run(start.varied, start.dependent, grid, switches, selections)
         times, paths = self._paths(solver.model, spreads, label, float(grid[-1]))
         settings = [(factor_of(solver.model, id), values.tolist()) for id, values in paths.items()]
-        engine = solver.engine.model
+        engine = solver.executable
 
         def change(time: float) -> None:
             now = int(np.searchsorted(times, time * (1 + 1e-12), side="right")) - 1
