@@ -129,7 +129,7 @@ def two(options: argparse.Namespace) -> None:
     """Two processes: CPU seconds of this one and of its workers, and the clock."""
     print("| model | two bare loops, CPU ms a trajectory | jobs=2, CPU ms | bare / simulate | by the clock |")
     print("|---|---|---|---|---|")
-    for name, model, end in models((406,)):
+    for name, model, end in models((406, 595)):
         pair = Pair(model, end, 4 * options.seconds)
         halves = np.array_split(np.arange(len(pair.draws)), 2)
         with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as own:  # simulate's are joblib's

@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from itertools import pairwise
 from typing import Any
@@ -328,8 +328,9 @@ def _tapering(n: int, rows: int) -> list[tuple[int, int]]:
 def _simulated(
     task: Task, source: Source, pieces: Sequence[tuple[int, int]], jobs: int
 ) -> Iterator[tuple[Note, dict[str, np.ndarray]]]:
-    items = ((task, start, source.part(start, stop)) for start, stop in pieces)
-    return ordered_map(simulate_rows, items, len(pieces), jobs=jobs, label="simulating", lost=give_up_rows)
+    items = ((start, source.part(start, stop)) for start, stop in pieces)
+    work, lost = partial(simulate_rows, task), partial(give_up_rows, task)
+    return ordered_map(work, items, len(pieces), jobs=jobs, label="simulating", lost=lost)
 
 
 def _say(model: Model, said: _Said) -> None:
