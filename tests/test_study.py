@@ -522,6 +522,30 @@ values = { v = 6.0 }
         sh.generate(write(tmp_path, said.replace("fold = 2", "jitter = 1.0")), tmp_path / "other")
 
 
+def test_a_study_says_a_grid_by_levels_and_times_at_random(tmp_path):
+    said = """
+model = "cascade.ant"
+[simulate]
+draws = { k1 = 3, k2 = 2 }
+design = "grid"
+end = 20
+irregular = [2, 4]
+seed = 5
+[measure]
+noise = "normal:0"
+"""
+    data = sh.open(sh.generate(write(tmp_path, said), tmp_path / "out").data)
+
+    model = sh.load(tmp_path / "cascade.ant")
+    draws = sh.sample(sh.around(model, 1.5), {"k1": 3, "k2": 2}, seed=5, design="grid")
+    times = sh.irregular(6, (2, 4), 20, seed=5)
+    xr.testing.assert_equal(data["truth"].load(), sh.simulate(model, draws, times=times)["truth"])
+    with pytest.raises(StudyError, match="irregular times are drawn from 0 to end; no times, no jitter"):
+        sh.generate(write(tmp_path, said.replace("seed = 5", "jitter = 1.0")), tmp_path / "other")
+    with pytest.raises(StudyError, match="irregular must be a whole number, 2 or more"):
+        sh.generate(write(tmp_path, said.replace("[2, 4]", "[2, 1]")), tmp_path / "other")
+
+
 def test_forecasters_compete_on_conditions_batches_and_times_of_their_own(tmp_path):
     rivals = """
 mechanism = "wrong.ant"

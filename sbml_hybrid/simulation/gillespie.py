@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from sbml_hybrid.errors import ModelError
+from sbml_hybrid.errors import ModelError, is_number
 from sbml_hybrid.mechanism.initial import InitialValues
 from sbml_hybrid.mechanism.kinetics import Call, Name, Tree, evaluate, fold
 from sbml_hybrid.mechanism.model import Event, Model, Parameter
@@ -77,10 +77,10 @@ class Gillespie:
     rungs: ClassVar[tuple[str, ...]] = ("exact",)
 
     def __post_init__(self) -> None:
-        if not (self.volume > 0 and math.isfinite(self.volume)):
+        if not (is_number(self.volume) and self.volume > 0):
             raise ValueError(f"volume must be a positive number of molecules per unit of amount, got {self.volume!r}.")
         require_seed(self.seed)
-        if self.budget < 1 or self.budget % 1:
+        if not is_number(self.budget) or self.budget < 1 or self.budget % 1:
             raise ValueError(f"budget must be a whole number of reactions, 1 or more, got {self.budget!r}.")
 
     def prepared(self, model: Model) -> Model:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from sbml_hybrid.errors import SolverError
+from sbml_hybrid.errors import SolverError, is_number
 from sbml_hybrid.mechanism.initial import InitialValues
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.mechanism.quantities import check_names, quantity_id
@@ -202,7 +202,7 @@ def _source(
     if before is None:
         return source
     check_names(model, before)
-    bad = [name for name, value in before.items() if not np.isfinite(value)]
+    bad = [name for name, value in before.items() if not is_number(value)]
     if bad:
         raise ValueError(f"before has {before[bad[0]]!r} for {bad[0]!r}; it needs a finite number.")
     missing = [name for name in before if name not in source.part(0, 1).names]

@@ -91,6 +91,8 @@ def _check_times(simulate: Simulation, reader: _Reader) -> None:
         raise StudyError(f"[simulate] in {reader.path} needs either end (and points) or times.")
     if simulate.end is not None and simulate.end <= 0:
         raise reader.error("simulate", "end", "must be above 0", simulate.end)
+    if simulate.irregular is not None and (simulate.end is None or simulate.jitter):
+        raise StudyError(f"[simulate] in {reader.path}: irregular times are drawn from 0 to end; no times, no jitter.")
 
 
 @dataclass(frozen=True)

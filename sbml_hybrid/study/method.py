@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from sbml_hybrid.benchmarking.fingerprints import environment, fingerprint
 from sbml_hybrid.study.plan import Plan
+from sbml_hybrid.study.recipe import planned_times
 from sbml_hybrid.study.sections import Benchmark, Simulation, Split
 
 
@@ -18,18 +18,17 @@ def how(plan: Plan, data: xr.Dataset) -> dict[str, str]:
     """Return what was done, a line for each part of the study."""
     study, recipe, model = plan.study, plan.recipe, plan.recipe.model
     asked, observed = study.simulate, json.loads(data.attrs["observables"])
-    planned = recipe.times if recipe.times.ndim == 1 else _planned(asked)
     formulas = [name if name == formula else f"{name} = {formula}" for name, formula in observed.items()]
     made = {"Model": f"{model.source}, content hash {model.hash}"}
     if plan.mechanism is not None:
         made["Wrong mechanism"] = f"{plan.mechanism.source}, content hash {plan.mechanism.hash}"
     made |= {
-        "Draws": f"{asked.draws}, {asked.design} design, seed {asked.seed}: {len(recipe.draws.columns)} quantities "
-        f"vary, log-uniformly within {asked.fold:g}-fold of the model's values unless the study says otherwise",
+        "Draws": f"{len(recipe.draws)}, {asked.design} design, seed {asked.seed}: {len(recipe.draws.columns)} "
+        f"quantities vary, log-uniformly within {asked.fold:g}-fold of the model's values unless the study says "
+        "otherwise",
         "Held fixed": "; ".join(f"{name}: {reason}" for name, reason in recipe.left_out.items()),
         **({"Conditions": ", ".join(asked.conditions)} if asked.conditions else {}),
-        "Times": f"{len(planned)} points, {planned[0]:g} to {planned[-1]:g} {model.time_unit}".rstrip()
-        + (f", each within about {asked.jitter:g} of its plan" if asked.jitter else ""),
+        "Times": _times(asked, model.time_unit),
         "Solver": _solver(data),
         "Measured": f"{'; '.join(formulas)}; {_assay(data)}",
         **settings_of(study.benchmark, study.split),
@@ -38,8 +37,14 @@ def how(plan: Plan, data: xr.Dataset) -> dict[str, str]:
     return made | versions()
 
 
-def _planned(asked: Simulation) -> np.ndarray:
-    return np.linspace(0.0, asked.end, asked.points) if asked.times is None else np.array(asked.times)
+def _times(asked: Simulation, unit: str) -> str:
+    if asked.irregular is not None:
+        fewest, most = asked.irregular if isinstance(asked.irregular, tuple) else (asked.irregular,) * 2
+        points = f"{most}" if fewest == most else f"{fewest} to {most}"
+        return f"{points} points of each trajectory at random, 0 to {asked.end:g} {unit}".rstrip()
+    planned = planned_times(asked)
+    near = f", each within about {asked.jitter:g} of its plan" if asked.jitter else ""
+    return f"{len(planned)} points, {planned[0]:g} to {planned[-1]:g} {unit}".rstrip() + near
 
 
 def _solver(data: xr.Dataset) -> str:

@@ -42,6 +42,18 @@ def _flag(value: Any) -> bool:
     return value
 
 
+def _draws(value: Any) -> int | dict[str, int]:
+    if isinstance(value, dict) and value:
+        return {name: whole(1)(levels) for name, levels in value.items()}
+    return whole(2)(value)
+
+
+def _points(value: Any) -> int | tuple[int, int]:
+    if isinstance(value, list) and len(value) == 2:
+        return whole(1)(value[0]), whole(value[0])(value[1])
+    return whole(1)(value)
+
+
 def _names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError('must be a list of names, such as ["A", "B"]')
@@ -95,7 +107,7 @@ def _setting(read: Callable, default: Any = MISSING) -> Any:
 class Simulation:
     """``[simulate]``: what varies, how often, under which conditions, by which kind of run, and at which times."""
 
-    draws: int = _setting(whole(2))
+    draws: int | Mapping[str, int] = _setting(_draws)
     end: float | None = _setting(_number(0), None)
     points: int = _setting(whole(2), 101)
     times: tuple[float, ...] | None = _setting(_numbers, None)
@@ -107,6 +119,7 @@ class Simulation:
     run: Mapping | None = _setting(_one_table, None)
     steady_state: bool = _setting(_flag, False)
     jitter: float = _setting(_number(0), 0.0)
+    irregular: int | tuple[int, int] | None = _setting(_points, None)
     quantities: tuple[str, ...] | None = _setting(_names, None)
     float32: bool = _setting(_flag, False)
     design: str = _setting(text, "random")

@@ -377,6 +377,8 @@ def test_what_has_no_exact_meaning_is_refused_by_name(text, said):
         ({"seed": -1}, "seed must be a whole number, 0 or more, got -1"),
         ({"seed": 0.5}, "seed must be"),
         ({"budget": 0}, "budget must be"),
+        ({"volume": "10"}, "volume must be .* got '10'"),
+        ({"budget": "10"}, "budget must be .* got '10'"),
     ],
 )
 def test_numbers_out_of_range_are_refused(wrong, said):

@@ -70,12 +70,14 @@ class Joint:
         if not self.laws:
             raise ValueError("Joint needs the law of one quantity or more.")
         for name, law in self.laws.items():
-            if hasattr(law, "names") or not hasattr(law, "quantile"):
+            if isinstance(law, type) or hasattr(law, "names") or not hasattr(law, "quantile"):
                 raise ValueError(f"Joint takes laws of one quantity, such as Normal(1, 2), got {law!r} for {name!r}.")
         if self.correlation is not None:
             matrix = _checked_correlation(self.correlation, self.laws)
             object.__setattr__(self, "correlation", tuple(map(tuple, matrix.tolist())))
-        for name in self.formulas:
+        for name, text in self.formulas.items():
+            if not isinstance(text, str):
+                raise ValueError(f"The formula of {name!r} must be a text, such as 'kf/2', got {text!r}.")
             if name in self.laws:
                 raise ValueError(f"{name!r} has both a law and a formula; leave one of them out.")
         self._trees  # noqa: B018  (reads the formulas, so that a wrong one is refused here)
@@ -149,7 +151,11 @@ class Joint:
 
 
 def _checked_correlation(correlation: Any, laws: Mapping[str, Prior]) -> Array:
-    matrix, k = np.array(correlation, dtype=float), len(laws)
+    k = len(laws)
+    try:
+        matrix = np.array(correlation, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(f"correlation must be {k} rows of {k} numbers, got {correlation!r}.") from None
     if matrix.shape != (k, k):
         problem = f"have shape ({k}, {k}), for {', '.join(laws)}; it has {matrix.shape}"
     elif not np.isfinite(matrix).all():
