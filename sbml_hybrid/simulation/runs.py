@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -81,7 +81,7 @@ class Deterministic:
 
 def to_dict(run: Run) -> dict[str, Any]:
     """Return a kind of run as plain values: its kind and its numbers."""
-    return {"kind": type(run).__name__, **asdict(run)}
+    return {"kind": type(run).__name__, **{field.name: _plain(getattr(run, field.name)) for field in fields(run)}}
 
 
 def run_from_dict(said: Mapping[str, Any]) -> Run:
@@ -92,7 +92,7 @@ def run_from_dict(said: Mapping[str, Any]) -> Run:
     UnknownName
         There is no such kind of run, or it has no such number.
     ValueError
-        A number is out of range.
+        A number is missing, out of range or none at all.
     """
     from sbml_hybrid.simulation.gillespie import Gillespie
     from sbml_hybrid.simulation.process_noise import ProcessNoise
@@ -107,4 +107,15 @@ def run_from_dict(said: Mapping[str, Any]) -> Run:
     for key in numbers:
         if key not in known:
             raise unknown_name("setting", key, known, name)
-    return kinds[name](**numbers)
+    try:
+        return kinds[name](**numbers)
+    except TypeError as error:
+        raise ValueError(f"The run {dict(said)} cannot be made: {error}. It takes {', '.join(known)}.") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value.item() if hasattr(value, "item") else value  # NumPy's numbers are not JSON's

@@ -393,6 +393,20 @@ def test_the_dataset_says_how_it_came_about():
     assert json.loads(data.attrs["tolerances"]) == {}
     assert data["rung"].attrs["flag_meanings"] == "exact"
     sh.check(data)
+    numbers = Gillespie(volume=np.int64(7), seed=np.int64(3))
+    assert simulate(load("-> P; k; k = 1; P = 0"), times=[0, 1], run=numbers).identical(data)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"kind": "Gillespie", "volume": "7"}, r"The run .*'volume': '7'.* cannot be made: .*It takes volume, seed"),
+        ({"kind": "ProcessNoise", "sd": 0.1}, r"missing 2 required .* 'correlation_time' and 'grid'\. It takes sd, "),
+    ],
+)
+def test_a_description_that_lacks_a_number_is_refused_with_what_there_is(said, message):
+    with pytest.raises(ValueError, match=message):
+        sh.run_from_dict(said)
 
 
 def test_molecules_never_rest_and_a_condition_that_begins_at_rest_is_refused_before_any_work(tmp_path):

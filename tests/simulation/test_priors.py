@@ -313,6 +313,8 @@ def test_a_description_that_is_none_is_refused_with_what_there_is():
         P.prior_from_dict({"kind": "Normal", "mean": 1, "sigma": 2})
     with pytest.raises(ValueError, match="cannot be made: .*missing.*'high'. It takes low, high"):
         P.prior_from_dict({"kind": "Uniform", "low": 1})
+    with pytest.raises(ValueError, match=r"A prior is a table, such as .*, got 3\.$"):
+        P.prior_from_dict({"kind": "Truncated", "prior": 3, "low": 0})
     with pytest.raises(UnknownName, match="No setting 'file' in the prior Table"):
         P.prior_from_dict({"kind": "Table", "file": "posterior.csv"})
 
@@ -331,6 +333,8 @@ PAIR = {"a": P.Normal(0, 1), "b": P.Normal(0, 1)}
         (lambda: P.LogUniform(0, 2), "low must be positive, got 0"),
         (lambda: P.Uniform(3, 2), "low must not be above high"),
         (lambda: P.Fixed(float("nan")), "value must be a finite number"),
+        (lambda: P.LogNormal("1", 2), "median must be a finite number, got '1'"),
+        (lambda: sh.sample({"k": P.Uniform}, 2, seed=0), "'k' needs a law with values of its own, got <class"),
         (lambda: P.Beta(0, 1), "a must be positive, got 0"),
         (lambda: P.Gamma(1, -1), "scale must be positive, got -1"),
         (lambda: P.Triangular(0, 3, 2), "mode must not be above high, got mode=3, high=2"),

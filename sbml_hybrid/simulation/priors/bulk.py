@@ -93,7 +93,7 @@ def of(model: Model, laws: Mapping[str, Prior | Relative | Joint | Table]) -> Pr
     """
     collected = _Collected(model)
     for key, law in laws.items():
-        if not hasattr(law, "quantile"):
+        if isinstance(law, type) or not hasattr(law, "quantile"):
             raise ValueError(f"{key!r} needs a law, such as sh.priors.Uniform(1, 2), got {law!r}.")
         if hasattr(law, "names"):
             collected.add_several(key, law)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -319,7 +320,7 @@ def normal_cdf(z: Array) -> Array:
 def require_finite(prior: Any) -> None:
     """Raise a ValueError for the first field that is no finite number."""
     for name, value in ((field.name, getattr(prior, field.name)) for field in fields(prior)):
-        if not math.isfinite(value):
+        if not isinstance(value, Real) or not math.isfinite(value):
             raise ValueError(f"{name} must be a finite number, got {value!r}.")
 
 

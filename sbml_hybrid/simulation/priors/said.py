@@ -62,6 +62,8 @@ def prior_from_dict(said: Mapping[str, Any], folder: str | os.PathLike = ".") ->
     DataError
         The table was not from a file, or the file's content is another one today.
     """
+    if not isinstance(said, Mapping):
+        raise ValueError(f'A prior is a table, such as {{"kind": "Uniform", "low": 1, "high": 2}}, got {said!r}.')
     if said.get("kind") not in KINDS:
         raise unknown_name("prior", str(said.get("kind")), KINDS, "sh.priors")
     kind = KINDS[said["kind"]]
@@ -74,7 +76,7 @@ def prior_from_dict(said: Mapping[str, Any], folder: str | os.PathLike = ".") ->
             raise unknown_name("setting", name, known, f"the prior {kind.__name__}")
     if "prior" in numbers:
         numbers["prior"] = prior_from_dict(numbers["prior"], folder)
-    if "laws" in numbers:
+    if isinstance(numbers.get("laws"), Mapping):
         numbers["laws"] = {name: prior_from_dict(law, folder) for name, law in numbers["laws"].items()}
     try:
         return kind(**numbers)
