@@ -18,6 +18,7 @@ from sbml_hybrid.simulation.solver import LADDER, Outcome, Solver
 
 _STREAM = 1001  # apart from those of measurement noise, gaps and sampling times, whose keys begin alike
 
+
 @dataclass(frozen=True)
 class ProcessNoise:
     """Each kinetic law times a factor that fluctuates around 1: an Ornstein-Uhlenbeck process in its logarithm.
