@@ -24,7 +24,8 @@ def how(plan: Plan, data: xr.Dataset) -> dict[str, str]:
         made["Wrong mechanism"] = f"{plan.mechanism.source}, content hash {plan.mechanism.hash}"
     made |= {
         "Draws": f"{len(recipe.draws)}, {asked.design} design, seed {asked.seed}: {len(recipe.draws.columns)} "
-        f"quantities vary, log-uniformly within {asked.fold:g}-fold of the model's values unless the study says otherwise",
+        f"quantities vary, log-uniformly within {asked.fold:g}-fold of the model's values unless the study says "
+        "otherwise",
         "Held fixed": "; ".join(f"{name}: {reason}" for name, reason in recipe.left_out.items()),
         **({"Conditions": ", ".join(asked.conditions)} if asked.conditions else {}),
         "Times": _times(asked, recipe.times, model.time_unit),
