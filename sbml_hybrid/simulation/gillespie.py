@@ -19,6 +19,7 @@ from sbml_hybrid.mechanism.quantities import quantity_id
 from sbml_hybrid.simulation.runs import Start
 from sbml_hybrid.simulation.settings import selection_of
 from sbml_hybrid.simulation.solver import BUDGET, FAILED, NOT_FINITE, OK, Outcome, Solver
+from sbml_hybrid.simulation.streams import require_seed
 
 _AFTER = 1e-11  # just after a switch, in shares of its time and of the whole, a comparison has its new value
 _NEARLY = 1e-6  # a count this near to a whole number is one, and was rounded on the way
@@ -172,12 +173,6 @@ def stream(seed: int, label: int) -> int:
 def _keys(seed: int) -> tuple[int, int]:
     first, last = np.random.SeedSequence(seed).generate_state(2).tolist()
     return first, last
-
-
-def require_seed(seed: Any) -> None:
-    """Refuse what is no seed."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}.")
 
 
 def _is_count(amounts: np.ndarray) -> np.ndarray:
