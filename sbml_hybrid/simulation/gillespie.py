@@ -104,11 +104,11 @@ class Gillespie:
         """
         counted = set(counted_species(model))
         molecules = {n: c * self.volume if quantity_id(n) in counted else c for n, c in given.items()}
-        for name, column in given.items():
-            if np.min(column) < 0 and isinstance(model.by_id.get(name), Parameter) and _carries_a_sign(model, name):
-                raise ModelError(
-                    f"A draw has {name} = {np.min(column):g}, and a law must not be negative. Try: Truncated."
-                )
+        below = [n for n, column in given.items() if np.min(column) < 0 and isinstance(model.by_id.get(n), Parameter)]
+        for name in sorted(_signed(model) & set(below)) if below else ():
+            raise ModelError(
+                f"A draw has {name} = {np.min(given[name]):g}, and a law must not be negative. Try: Truncated."
+            )
         self._check_start(model, molecules)
         return molecules
 
@@ -180,21 +180,27 @@ def _is_count(amounts: np.ndarray) -> np.ndarray:
         return (np.abs(amounts - np.rint(amounts)) <= _NEARLY) & (np.rint(amounts) >= 0)
 
 
-def _carries_a_sign(model: Model, name: str) -> bool:
-    """Return whether a parameter is a factor or a term of some law or rule, and not only an exponent."""
+def _signed(model: Model) -> set[str]:
+    """What is a factor or a term of some law or rule, and not only an exponent; or of what an event makes of such."""
 
-    def one(node: Tree, parts: list[bool]) -> bool:
+    def signed(node: Tree, parts: list[frozenset[str]]) -> frozenset[str]:
         match node:
             case Name(id=id):
-                return id == name
+                return frozenset({id})
             case Call(operator="power"):
                 return parts[0]
             case Call(operator="exp"):
-                return False
-        return any(parts)
+                return frozenset()
+        return frozenset().union(*parts)
 
     trees = [r.law.formula for r in model.reactions if r.law is not None] + [r.formula for r in model.rules]
-    return any(fold(model.written_out(tree), one) for tree in trees)
+    given = [pair for event in model.events for pair in event.assignments if pair[0] not in model.reacting]
+    found: set[str] = set()
+    while trees:
+        found |= frozenset().union(*(fold(model.written_out(tree), signed) for tree in trees))
+        trees = [tree for target, tree in given if target in found]
+        given = [pair for pair in given if pair[0] not in found]
+    return found
 
 
 class _Events:
