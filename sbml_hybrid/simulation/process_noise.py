@@ -12,9 +12,9 @@ import numpy as np
 from sbml_hybrid.errors import ModelError, is_number, unknown_name
 from sbml_hybrid.mechanism.factors import factor_of, with_factors
 from sbml_hybrid.mechanism.model import Model, Reaction
-from sbml_hybrid.simulation.gillespie import require_seed
 from sbml_hybrid.simulation.runs import Start
 from sbml_hybrid.simulation.solver import LADDER, Outcome, Solver
+from sbml_hybrid.simulation.streams import require_seed
 
 _STREAM = 1001  # apart from those of measurement noise, gaps and sampling times, whose keys begin alike
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -81,8 +81,7 @@ class Deterministic:
 
 def to_dict(run: Run) -> dict[str, Any]:
     """Return a kind of run as plain values: its kind and its numbers."""
-    said = {"kind": type(run).__name__, **asdict(run)}
-    return {name: value.item() if isinstance(value, np.generic) else value for name, value in said.items()}
+    return {"kind": type(run).__name__, **{field.name: _plain(getattr(run, field.name)) for field in fields(run)}}
 
 
 def run_from_dict(said: Mapping[str, Any]) -> Run:
@@ -114,3 +113,11 @@ def run_from_dict(said: Mapping[str, Any]) -> Run:
     if lacking:
         raise ValueError(f"{name} needs {' and '.join(lacking)}. It takes {', '.join(known)}.")
     return kinds[name](**numbers)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value.item() if hasattr(value, "item") else value  # NumPy's numbers are not JSON's

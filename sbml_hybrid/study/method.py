@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from sbml_hybrid.benchmarking.fingerprints import environment, fingerprint
 from sbml_hybrid.study.plan import Plan
-from sbml_hybrid.study.recipe import planned_times
 from sbml_hybrid.study.sections import Benchmark, Simulation, Split
 
 
@@ -28,7 +28,7 @@ def how(plan: Plan, data: xr.Dataset) -> dict[str, str]:
         "otherwise",
         "Held fixed": "; ".join(f"{name}: {reason}" for name, reason in recipe.left_out.items()),
         **({"Conditions": ", ".join(asked.conditions)} if asked.conditions else {}),
-        "Times": _times(asked, model.time_unit),
+        "Times": _times(asked, recipe.times, model.time_unit),
         "Solver": _solver(data),
         "Measured": f"{'; '.join(formulas)}; {_assay(data)}",
         **settings_of(study.benchmark, study.split),
@@ -37,14 +37,18 @@ def how(plan: Plan, data: xr.Dataset) -> dict[str, str]:
     return made | versions()
 
 
-def _times(asked: Simulation, unit: str) -> str:
-    if asked.irregular is not None:
-        fewest, most = asked.irregular if isinstance(asked.irregular, tuple) else (asked.irregular,) * 2
-        points = f"{most}" if fewest == most else f"{fewest} to {most}"
-        return f"{points} points of each trajectory at random, 0 to {asked.end:g} {unit}".rstrip()
-    planned = planned_times(asked)
-    near = f", each within about {asked.jitter:g} of its plan" if asked.jitter else ""
-    return f"{len(planned)} points, {planned[0]:g} to {planned[-1]:g} {unit}".rstrip() + near
+def _times(asked: Simulation, times: np.ndarray, unit: str) -> str:
+    if times.ndim == 2 and not np.any(asked.jitter):
+        counts = np.unique(np.isfinite(times).sum(axis=1))
+        points = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
+        drawn = "at random" if asked.irregular else "as listed"
+        first, last = (0.0, asked.end) if asked.irregular else (np.nanmin(times), np.nanmax(times))
+        return f"{points} points of each trajectory's own, {drawn}, within {first:g} to {last:g} {unit}".rstrip()
+    plan = np.linspace(0.0, asked.end, asked.points) if asked.times is None else asked.times
+    said = f"{len(plan)} points, {plan[0]:g} to {plan[-1]:g} {unit}".rstrip()
+    if not np.any(asked.jitter):
+        return said
+    return f"{said}, each within about {', '.join(f'{sd:g}' for sd in np.atleast_1d(asked.jitter))} of its plan"
 
 
 def _solver(data: xr.Dataset) -> str:

@@ -42,18 +42,6 @@ def _flag(value: Any) -> bool:
     return value
 
 
-def _draws(value: Any) -> int | dict[str, int]:
-    if isinstance(value, dict) and value:
-        return {name: whole(1)(levels) for name, levels in value.items()}
-    return whole(2)(value)
-
-
-def _points(value: Any) -> int | tuple[int, int]:
-    if isinstance(value, list) and len(value) == 2:
-        return whole(1)(value[0]), whole(value[0])(value[1])
-    return whole(1)(value)
-
-
 def _names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError('must be a list of names, such as ["A", "B"]')
@@ -64,6 +52,28 @@ def _numbers(value: Any) -> tuple[float, ...]:
     if not isinstance(value, list) or not value:
         raise ValueError("must be a list of numbers, such as [0, 5, 15, 30]")
     return tuple(_number()(item) for item in value)
+
+
+def _times(value: Any) -> tuple[float, ...] | tuple[tuple[float, ...], ...]:
+    if isinstance(value, list) and any(isinstance(item, list) for item in value):
+        return tuple(_numbers(item) for item in value)
+    return _numbers(value)
+
+
+def _number_or_numbers(value: Any) -> float | tuple[float, ...]:
+    return tuple(_number(0)(item) for item in _numbers(value)) if isinstance(value, list) else _number(0)(value)
+
+
+def _points(value: Any) -> int | tuple[int, ...]:
+    if isinstance(value, list) and len(value) == 2:
+        return tuple(whole(1)(item) for item in value)
+    return whole(2)(value)
+
+
+def _draws(value: Any) -> int | dict[str, int]:
+    if isinstance(value, dict) and value:
+        return {name: whole(1)(item) for name, item in value.items()}
+    return whole(1)(value)
 
 
 def _observables(value: Any) -> tuple[str, ...] | dict[str, str]:
@@ -109,8 +119,8 @@ class Simulation:
 
     draws: int | Mapping[str, int] = _setting(_draws)
     end: float | None = _setting(_number(0), None)
-    points: int = _setting(whole(2), 101)
-    times: tuple[float, ...] | None = _setting(_numbers, None)
+    points: int | tuple[int, int] = _setting(_points, 101)
+    times: tuple[float, ...] | tuple[tuple[float, ...], ...] | None = _setting(_times, None)
     fold: float = _setting(_number(1), 1.5)
     of: tuple[str, ...] | None = _setting(_names, None)
     initial: bool = _setting(_flag, False)
@@ -118,8 +128,9 @@ class Simulation:
     conditions: Mapping[str, Mapping] = _setting(_table, {})
     run: Mapping | None = _setting(_one_table, None)
     steady_state: bool = _setting(_flag, False)
-    jitter: float = _setting(_number(0), 0.0)
-    irregular: int | tuple[int, int] | None = _setting(_points, None)
+    before: Mapping[str, float | str] | None = _setting(_one_table, None)
+    jitter: float | tuple[float, ...] = _setting(_number_or_numbers, 0.0)
+    irregular: bool = _setting(_flag, False)
     quantities: tuple[str, ...] | None = _setting(_names, None)
     float32: bool = _setting(_flag, False)
     design: str = _setting(text, "random")

@@ -78,7 +78,7 @@ def prior_from_dict(said: Mapping[str, Any], folder: str | os.PathLike = ".") ->
             raise unknown_name("setting", name, known, f"the prior {kind.__name__}")
     if "prior" in numbers:
         numbers["prior"] = prior_from_dict(numbers["prior"], folder)
-    if "laws" in numbers:
+    if isinstance(numbers.get("laws"), Mapping):
         numbers["laws"] = {name: prior_from_dict(law, folder) for name, law in numbers["laws"].items()}
     try:
         return kind(**numbers)
