@@ -375,6 +375,21 @@ design = "sobol"
     assert draws.attrs["design"]["priors"]["k1"]["prior"] == {"kind": "Normal", "mean": 0.3, "sd": 0.15}
 
 
+def test_an_edited_table_of_draws_is_drawn_from_anew(tmp_path):
+    said = """end = 20
+of = []
+priors.fit = { kind = "Table", source = "posterior.csv" }
+"""
+    path, table = write(tmp_path, STUDY.replace("end = 20\n", said)), tmp_path / "posterior.csv"
+    table.write_text("k1,k2\n1,2\n")
+    sh.generate(path, tmp_path / "out")
+
+    table.write_text("k1,k2\n3,4\n")
+    data = sh.open(sh.generate(path, tmp_path / "out").data)
+
+    assert (data["parameters"].values == [3, 4]).all()
+
+
 def test_generated_data_is_what_the_benchmark_goes_on_with(tmp_path):
     path = write(tmp_path / "both")
     sh.generate(path, tmp_path / "out")

@@ -53,7 +53,7 @@ def _is_whole(participant: Participant, model: Model) -> bool:
 
 
 def _unfit_law(model: Model, reaction: Reaction) -> Iterator[str]:
-    tree = with_rules(model, model.written_out(reaction.law.formula))
+    tree = with_rules(model, model.laws[reaction.id])
     where = f"the law of reaction {reaction.id!r}, {reaction.law.text[:80]},"
     if uses(tree, "delay", "rateOf"):
         yield f"{where} looks at the past or at a rate of change. Try: ProcessNoise."
@@ -94,8 +94,7 @@ def moving(model: Model) -> set[str]:
 
 def with_rules(model: Model, tree: Tree) -> Tree:
     """Return the formula with assignment rules and laws in the place of their targets."""
-    laws = {r.id: model.written_out(r.law.formula) for r in model.reactions if r.law is not None}
-    known = model.assignment_rules | laws
+    known = model.assignment_rules | model.laws
     while inside := names(tree) & known.keys():  # a model that defines something by itself is not simulable
         tree = substituted(tree, {id: known[id] for id in inside})
     return tree

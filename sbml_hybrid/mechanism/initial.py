@@ -80,8 +80,8 @@ class InitialValues:
                 return float(value)
             case Compartment():
                 return 1.0  # libroadrunner's; a model in which the size matters is refused
-            case Reaction(law=law) if law is not None:
-                return self._formula(model.written_out(law.formula))
+            case Reaction() if id in model.laws:
+                return self._formula(model.laws[id])
             case None:
                 return self._stoichiometry(id)
         return float("nan")
@@ -130,10 +130,8 @@ def depends_on(model: Model, id: str, varied: set[str]) -> bool:
 
 
 def _direct(model: Model, id: str) -> list[str]:
-    formula = model.assignment_rules.get(id) or model.starts.get(id)
+    formula = model.assignment_rules.get(id) or model.starts.get(id) or model.laws.get(id)
     part = model.by_id.get(id)
-    if isinstance(part, Reaction) and part.law is not None:
-        formula = model.written_out(part.law.formula)
     own = list(names(formula)) if formula is not None else []
     return [*own, part.compartment] if isinstance(part, Species) else own
 

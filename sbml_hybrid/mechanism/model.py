@@ -347,6 +347,11 @@ class Model(Editable):
         return {r.target: self.written_out(r.formula) for r in self.rules if r.kind == "rate"}
 
     @cached_property
+    def laws(self) -> dict[str, Tree]:
+        """Reaction -> formula, functions written out, of the kinetic laws."""
+        return {r.id: self.written_out(r.law.formula) for r in self.reactions if r.law is not None}
+
+    @cached_property
     def starts(self) -> dict[str, Tree]:
         """Target -> formula, functions written out, of the initial assignments."""
         return {a.target: self.written_out(a.formula) for a in self.initial_assignments}
@@ -387,11 +392,10 @@ class Model(Editable):
     @cached_property
     def formulas(self) -> tuple[Tree, ...]:
         """All formulas that act during a simulation, functions written out: laws, stoichiometries, rules, events."""
-        laws = [r.law.formula for r in self.reactions if r.law is not None]
         counts = [p.formula for r in self.reactions for p in (*r.reactants, *r.products)]
         events = [t for e in self.events for t in (e.trigger, e.delay, e.priority, *(f for _, f in e.assignments))]
-        trees = (*laws, *counts, *(r.formula for r in self.rules), *events)
-        return tuple(self.written_out(t) for t in trees if t is not None)
+        trees = (*counts, *(r.formula for r in self.rules), *events)
+        return (*self.laws.values(), *(self.written_out(t) for t in trees if t is not None))
 
     @cached_property
     def obstacles(self) -> tuple[Obstacle, ...]:

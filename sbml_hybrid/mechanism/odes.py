@@ -181,11 +181,8 @@ def _meanings(model: Model, rates: Rates) -> dict[str, Tree]:
     for species in model.species:
         amount, size = Name(amount_of(species.id)), Name(species.compartment)
         found[species.id] = amount if species.amount_in_formulas else Call("divide", (amount, size))
-    for id, tree in (*model.assignment_rules.items(), *formulas_of_references(model).items()):
-        found[id] = rates.written_out(tree)
-    for reaction in model.reactions:
-        if reaction.law is not None:
-            found[reaction.id] = rates.written_out(model.written_out(reaction.law.formula))
+    for formulas in (model.assignment_rules, formulas_of_references(model), model.laws):
+        found |= {id: rates.written_out(tree) for id, tree in formulas.items()}
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from sbml_hybrid.errors import unknown_name
@@ -29,10 +30,10 @@ def check_names(model: Model, varied: Iterable[str]) -> None:
         With what determines the quantity, and what to vary instead.
     """
     varied = list(varied)
-    species = {s.id for s in model.species}
+    species, reactions = {s.id for s in model.species}, {r.id for r in model.reactions}
     for name in varied:
         id = quantity_id(name)
-        if id not in model.by_id or id in {r.id for r in model.reactions}:
+        if id not in model.by_id or id in reactions:
             raise unknown_name("quantity", id, [*_variable(model), *species], model.source)
         if id in species and name == id:
             raise ValueError(f"{id!r} is a species; vary its initial value as 'init({id})' or 'init([{id}])'.")
@@ -43,7 +44,7 @@ def check_names(model: Model, varied: Iterable[str]) -> None:
             raise ValueError(f"{name!r} cannot vary: {determined}.")
         if name == id and id in model.rate_rules:
             raise ValueError(f"{id!r} cannot vary: a rate rule changes it; vary its initial value 'init({id})'.")
-    doubled = {id for id in map(quantity_id, varied) if sum(quantity_id(v) == id for v in varied) > 1}
+    doubled = {id for id, times in Counter(map(quantity_id, varied)).items() if times > 1}
     if doubled:
         raise ValueError(f"{sorted(doubled)[0]!r} varies twice: {[v for v in varied if quantity_id(v) in doubled]}.")
 

@@ -65,7 +65,7 @@ class Rates:
         if id in model.assignment_rules:
             return self._of_formula(id, model.assignment_rules[id])
         if isinstance(part, Reaction):
-            return ZERO if part.law is None else self._of_formula(id, model.written_out(part.law.formula))
+            return self._of_formula(id, model.laws[id]) if id in model.laws else ZERO
         if id in model.rate_rules:
             return self.written_out(model.rate_rules[id], id)
         if not isinstance(part, Species):

@@ -57,7 +57,7 @@ def split(model: Model, reaction: Reaction, single: frozenset[str] = frozenset()
     ['C*k1*A', 'C*k2*B']
     """
     signs = _Signs(model, single)
-    found = signs.of(model.written_out(reaction.law.formula))
+    found = signs.of(model.laws[reaction.id])
     if isinstance(found, str):
         raise _refused(model, reaction, found)
     forward, backward = (None if half is None else simplify(half) for half in found)
@@ -198,12 +198,10 @@ class _Signs:
     def _name(self, id: str) -> _Sign:
         if id in self._asked:
             return Name(id), None  # an event makes it of itself: not negative after, as it was not before
-        model, part = self.model, self.model.by_id.get(id)
+        model = self.model
         if id in model.reacting:
             return Name(id), None  # counted: its start is checked, and no reaction takes what is not there
-        formula = model.assignment_rules.get(id)
-        if isinstance(part, Reaction) and part.law is not None:
-            formula = model.written_out(part.law.formula)
+        formula = model.assignment_rules.get(id) or model.laws.get(id)
         self._asked.add(id)
         try:
             if formula is not None:

@@ -8,8 +8,9 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import xarray as xr
 from sbml_hybrid import __version__
 from sbml_hybrid.data import shards
 from sbml_hybrid.data import store as stores
+from sbml_hybrid.data.assembly import Described, assembled, variable
 from sbml_hybrid.data.overview import failures_attribute
 from sbml_hybrid.data.places import Place, place_of
 from sbml_hybrid.data.units import units_attribute
@@ -200,35 +202,34 @@ def _template(model: Model, source: Source, recorded: dict[str, tuple[str, str]]
     kinds = json.dumps({name: kind for name, (_, kind) in recorded.items()})
     units = units_attribute({name: str(model.unit(name)) for name in recorded})
     rungs = dict(enumerate(task.run.rungs))
-    variables: dict[str, Any] = {
-        "truth": (("trajectory", axis, "species"), nothing, {"quantity": kinds, "units": units}),
-        "status": ("trajectory", np.broadcast_to(np.int8(PENDING), n), _flags(STATUSES)),
+    every = ("trajectory",)
+    variables: dict[str, Described] = {
+        "truth": ((*every, axis, "species"), nothing, {"quantity": kinds, "units": units}),
+        "status": (every, np.broadcast_to(np.int8(PENDING), n), _flags(STATUSES)),
         **{
-            name: ("trajectory", np.broadcast_to(np.int8(0), n), _flags(meanings))
+            name: (every, np.broadcast_to(np.int8(0), n), _flags(meanings))
             for name, meanings in {"rung": rungs, **task.codes}.items()
         },
     }
-    own_times = (axis,) if axis == "time" else ("trajectory", axis)
-    coords: dict[str, Any] = {
-        "trajectory": labels,
-        "draw": (
-            "trajectory",
-            labels if len(source.draws) == n else np.repeat(source.draw_labels, n // len(source.draws)),
-        ),
+    draw = labels if len(source.draws) == n else np.repeat(source.draw_labels, n // len(source.draws))
+    own_times = (axis,) if axis == "time" else (*every, axis)
+    coords: dict[str, Described] = {
+        "trajectory": (every, labels, {}),
+        "draw": (every, draw, {}),
         "time": (own_times, source.times, {"units": model.time_unit} if model.time_unit else {}),
-        "species": list(recorded),
+        "species": (("species",), np.array(list(recorded)), {}),
     }
     if source.parameters:
-        variables["parameters"] = (("trajectory", "parameter"), _unknown(n, len(source.parameters)))
-        coords["parameter"] = list(source.parameters)
+        variables["parameters"] = ((*every, "parameter"), _unknown(n, len(source.parameters)), {})
+        coords["parameter"] = (("parameter",), np.array(source.parameters), {})
     if source.protocol is not None:
-        coords["condition"] = ("trajectory", source.conditions)
+        coords["condition"] = (every, source.conditions, {})
     if source.inputs:
         inputs = source.protocol.control_units()
         shape = (n, source.times.shape[-1], len(inputs))
-        variables["controls"] = (("trajectory", axis, "control"), _unknown(*shape), {"units": units_attribute(inputs)})
-        coords["control"] = list(inputs)
-    return xr.Dataset(variables, coords, _attrs(model, source, task))
+        variables["controls"] = ((*every, axis, "control"), _unknown(*shape), {"units": units_attribute(inputs)})
+        coords["control"] = (("control",), np.array(list(inputs)), {})
+    return assembled(variables, coords, _attrs(model, source, task))
 
 
 def _unknown(*shape: int) -> np.ndarray:
@@ -282,14 +283,16 @@ class _Said:
 
 
 def _in_memory(task: Task, source: Source, template: xr.Dataset, rows: int, jobs: int) -> tuple[xr.Dataset, _Said]:
-    done = list(_shards(task, source, range(0, len(source), rows), rows, jobs))
-    names = [name for name, v in template.data_vars.items() if v.dims[0] == "trajectory"]
-    for name in names:
-        template[name].variable.data = np.concatenate([part[name] for _, part in done])
+    pieces = _tapering(len(source), rows) if uses_processes(jobs, len(source)) else _whole(len(source), rows)
+    done = list(_simulated(task, source, pieces, jobs))
+    found = {
+        name: variable(v.dims, np.concatenate([part[name] for _, part in done]), v.attrs)
+        for name, v in template.data_vars.items()
+    }
     notes = [note for note, _ in done]
     status = sum((note.status for note in notes), Counter())
     said = _Said(status, [failed for note in notes for failed in note.failures])
-    return template.assign_attrs(said.attrs), said
+    return template.assign(found).assign_attrs(said.attrs), said
 
 
 def _in_store(
@@ -300,7 +303,8 @@ def _in_store(
     rows = began.run["rows"]
     left = shards.unfinished(began, lambda start, stop: fingerprint(source.part(start, stop)))
     task = replace(task, store=place)
-    for _ in _shards(task, source, [number * rows for number in left], rows, jobs):
+    whole = _whole(len(source), rows)
+    for _ in _simulated(task, source, [whole[number] for number in left], jobs):
         pass
     ended = shards.manifest(place)
     codes = {name: code for code, name in STATUSES.items()}
@@ -309,11 +313,25 @@ def _in_store(
     return stores.open_lazily(place), said
 
 
-def _shards(
-    task: Task, source: Source, starts: Sequence[int], rows: int, jobs: int
+def _whole(n: int, rows: int) -> list[tuple[int, int]]:
+    """First row, and the one after the last, of each shard."""
+    return [(start, min(start + rows, n)) for start in range(0, n, rows)]
+
+
+def _tapering(n: int, rows: int) -> list[tuple[int, int]]:
+    """Pieces of at most `rows` that get smaller to the end, so that no worker waits long for the last of another."""
+    edges = [0]
+    while left := n - edges[-1]:
+        edges.append(edges[-1] + min(left, rows, max(left // 6, 4)))
+    return list(pairwise(edges))
+
+
+def _simulated(
+    task: Task, source: Source, pieces: Sequence[tuple[int, int]], jobs: int
 ) -> Iterator[tuple[Note, dict[str, np.ndarray]]]:
-    items = ((task, start, source.part(start, min(start + rows, len(source)))) for start in starts)
-    return ordered_map(simulate_rows, items, len(starts), jobs=jobs, label="simulating", lost=give_up_rows)
+    items = ((start, source.part(start, stop)) for start, stop in pieces)
+    work, lost = partial(simulate_rows, task), partial(give_up_rows, task)
+    return ordered_map(work, items, len(pieces), jobs=jobs, label="simulating", lost=lost)
 
 
 def _say(model: Model, said: _Said) -> None:

@@ -113,7 +113,7 @@ class _Path:
 
     def __post_init__(self) -> None:
         name, odes = self.solver._name, self.balance.odes
-        self.engine = self.solver.engine.model
+        self.engine = self.solver.executable
         self.ids = [name(id) for id in odes.states]
         by_id = odes.model.by_id
         self.held_ids = {held: name(species_of(held)) for held in odes.held if species_of(held) in by_id}
@@ -127,8 +127,8 @@ class _Path:
         name = self.solver._name
         varied, dependent = ([(name(id), value) for id, value in s] for s in (self.start.varied, self.start.dependent))
         self.solver.begin(varied, dependent)
-        self.solver._configure(self.rung, np.array([0.0, LOOKS[0]]))
-        self.solver.engine.integrator.restart(0.0)
+        self.solver.configure(self.rung, np.array([0.0, LOOKS[0]]))
+        self.solver.integrator.restart(0.0)
         self.state = self.begun = self.read()
         self.peak = np.abs(self.state)
         self.resolved = self._resolved()
@@ -175,8 +175,7 @@ class _Path:
                 span = stop - self.time
                 caps = [self.rung.steps * span] if self.rung.steps else []
                 caps += [span / 1000] if self.solver.jumps else []
-                self.solver.engine.integrator.setValue("maximum_time_step", min(caps, default=0.0))
-                self.solver._settings["maximum_time_step"] = min(caps, default=0.0)
+                self.solver.tell("maximum_time_step", min(caps, default=0.0))
                 # An event at the stop would be lost if rounding kept the stop from being reached.
                 reached = self.time + (stop - self.time) == stop
                 self.solver.engine.simulate(times=[self.time, *([] if reached else [self.time + span / 2]), stop])
@@ -239,7 +238,7 @@ class _Path:
 
     def _resolved(self) -> np.ndarray:
         """The absolute tolerance of each state (state,)."""
-        tolerance = self.solver._settings["absolute_tolerance"]
+        tolerance = self.solver.told["absolute_tolerance"]
         places = {id: i for i, id in enumerate(self.solver.state_ids)}
         every = np.broadcast_to(tolerance, (len(places),))
         return np.array([every[places[id]] if id in places else every.min() for id in self.ids])

@@ -153,7 +153,7 @@ class Gillespie:
 
     def _stopped(self, solver: Solver, rates: np.ndarray) -> Outcome:
         counter = solver.model.species[-1].id
-        if solver.engine.model[counter] >= self.budget:
+        if solver.executable[counter] >= self.budget:
             return Outcome(None, BUDGET, 0, f"{self.budget} reactions happened before the end (budget)")
         lost = [r.id for r, rate in zip(solver.model.reactions, rates, strict=True) if not np.isfinite(rate)]
         return Outcome(None, NOT_FINITE, 0, f"the rate of {lost[0]} is infinite or not a number")
@@ -210,7 +210,7 @@ class _Events:
         self.on = {i: event.initial_value for i, event in enumerate(solver.model.events)}
 
     def __call__(self, time: float) -> None:
-        self.solver.engine.model.setTime(time)
+        self.solver.executable.setTime(time)
         if time == 0:
             self._take(0.0)
         self._take(time * (1.0 + _AFTER) + self.soon)
@@ -235,7 +235,7 @@ class _Events:
         return [(target, float(evaluate(tree, self._value, time))) for target, tree in event.assignments]
 
     def _value(self, id: str) -> float:
-        return self.solver.engine.model[selection_of(self.solver.model, id)[0]]
+        return self.solver.executable[selection_of(self.solver.model, id)[0]]
 
     def _execute(self, event: Event, values: Sequence[tuple[str, float]], time: float) -> None:
         for target, value in values:
@@ -249,4 +249,4 @@ class _Events:
                     f"time {time:g}, and molecules come whole. Try: another volume or another dose."
                 )
             value = round(value)
-        self.solver.engine.model[selection_of(self.solver.model, target)[0]] = value
+        self.solver.executable[selection_of(self.solver.model, target)[0]] = value

@@ -16,6 +16,8 @@ from sbml_hybrid.simulation.gillespie import require_seed
 from sbml_hybrid.simulation.runs import Start
 from sbml_hybrid.simulation.solver import LADDER, Outcome, Solver
 
+_STREAM = 1001  # apart from those of measurement noise, gaps and sampling times, whose keys begin alike
+
 
 @dataclass(frozen=True)
 class ProcessNoise:
@@ -58,7 +60,7 @@ class ProcessNoise:
     >>> decay = sh.load("R: S -> ; k*S; S = 10; k = 0.3")
     >>> run = sh.ProcessNoise(sd=0.5, correlation_time=2.0, grid=0.5, seed=0)
     >>> sh.simulate(decay, times=[0, 2, 4, 6], run=run)["truth"].sel(species="S").values[0].round(2)
-    array([10.  ,  4.77,  2.31,  1.65])
+    array([10.  ,  7.01,  4.31,  2.13])
     """
 
     sd: float | Mapping[str, float]
@@ -162,7 +164,7 @@ class ProcessNoise:
         fresh = math.sqrt(-math.expm1(-2 * self.grid / self.correlation_time))
         steps = np.empty((len(times), len(spreads)))
         for column, id in enumerate(spreads):
-            sequence = np.random.SeedSequence(self.seed, spawn_key=(label, place[id]))
+            sequence = np.random.SeedSequence(self.seed, spawn_key=(label, _STREAM, place[id]))
             steps[:, column] = np.random.default_rng(sequence).standard_normal(len(times))
         steps[1:] *= fresh
         for i in range(1, len(steps)):
@@ -186,7 +188,7 @@ class ProcessNoise:
             return solver.run(start.varied, start.dependent, grid, switches, selections)
         times, paths = self._paths(solver.model, spreads, label, float(grid[-1]))
         settings = [(factor_of(solver.model, id), values.tolist()) for id, values in paths.items()]
-        engine = solver.engine.model
+        engine = solver.executable
 
         def change(time: float) -> None:
             now = int(np.searchsorted(times, time * (1 + 1e-12), side="right")) - 1

@@ -88,7 +88,7 @@ class Source:
         """The model that is compiled, with places for what conditions do."""
         return self.original if self.protocol is None else self.protocol.model
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """The columns of the draws."""
         return tuple(str(name) for name in self.draws.columns)

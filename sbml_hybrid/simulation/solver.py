@@ -8,7 +8,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -140,65 +139,50 @@ class Solver:
         self.aliases = aliases_of(model)
         sbml = guarded(model.sbml)
         self.engine = compiled(renamed(sbml, self.aliases) if self.aliases else sbml, model.source)
+        self.executable, self.integrator = self.engine.model, self.engine.integrator
         self.jumps, self.strictness = has_jumps(model), strictness(model)
-        self._settings: dict[str, Any] = {}
+        self.told: dict[str, Any] = {}
+        self._scaled: tuple[Any, Any] = None, None
         self._selections: list[str] = []
         self._options = roadrunner.SimulateOptions()
-        self._parameters = {id: i for i, id in enumerate(self.engine.model.getGlobalParameterIds())}
+        self._parameters = {id: i for i, id in enumerate(self.executable.getGlobalParameterIds())}
+        floating, self._ruled = self.executable.getFloatingSpeciesIds(), list(self.executable.getRateRuleSymbols())
+        computed = {*self._ruled, *(self._name(id) for id in model.assignment_rules)}
+        self._integrated = np.array([i for i, id in enumerate(floating) if id not in computed], dtype=int)
+        self.state_ids = [*self._ruled, *(floating[i] for i in self._integrated)]
 
     # -- settings --------------------------------------------------------------------------------
 
-    @cached_property
-    def state_ids(self) -> list[str]:
-        """The solver's state vector: targets of rate rules, then the other floating species."""
-        ruled = list(self.engine.model.getRateRuleSymbols())
-        computed = {self._name(id) for id in self.model.assignment_rules}
-        floating = self.engine.model.getFloatingSpeciesIds()
-        return [*ruled, *(s for s in floating if s not in ruled and s not in computed)]
+    def tell(self, name: str, value: Any) -> None:
+        """Change one of CVODE's settings, unless it is what it was told last."""
+        if self.told.get(name) != value:
+            self.integrator.setValue(name, value)
+            self.told[name] = value
+
+    def configure(self, rung: Rung, grid: np.ndarray) -> None:
+        """Tell CVODE the settings of a rung, for the draw that has begun and its output times.
+
+        The absolute tolerance depends on the draw alone, so that a draw equals the SBML rewritten with its values.
+        """
+        caps = [rung.steps * (grid[-1] - grid[0])] if rung.steps else []
+        if self.jumps:  # short pulses and state events are stepped over otherwise
+            span = grid[-1] - grid[0]
+            caps += [span / 1000, span / (len(grid) - 1) / 2]
+        self.tell("relative_tolerance", rung.relative * self.strictness)
+        self.tell("maximum_time_step", min(caps, default=0.0))
+        self.tell("maximum_num_steps", rung.budget)
+        absolute = rung.absolute * self.strictness
+        if rung.scaled:
+            start = self._state()
+            if (asked := (absolute, start.tobytes())) != self._scaled[0]:  # draws mostly start alike
+                self._scaled = asked, _scaled_to(start, absolute)
+            absolute = self._scaled[1]
+        self.tell("absolute_tolerance", absolute)
 
     def _state(self) -> np.ndarray:
-        """The state vector, as amounts: what rate rules change one by one, the species all at once."""
-        model = self.engine.model
-        ruled = [model[id] for id in self.state_ids[: -len(self._integrated) or None]]
-        return np.concatenate([ruled, model.getFloatingSpeciesAmounts()[self._integrated]])
-
-    @cached_property
-    def _integrated(self) -> list[int]:
-        """Positions, among the floating species, of those without rules."""
-        floating = self.engine.model.getFloatingSpeciesIds()
-        ruled = len(self.engine.model.getRateRuleSymbols())
-        return [floating.index(id) for id in self.state_ids[ruled:]]
-
-    def _absolute_tolerances(self, rung: Rung) -> float | list[float]:
-        """Return the absolute tolerance, one for each state when the rung scales it.
-
-        A state that starts below 1 gets a smaller one in proportion; one that starts at zero is
-        taken for as large as the largest. It depends on the draw alone, so that a draw equals the
-        SBML rewritten with its values.
-        """
-        start = np.abs(self._state())
-        largest = start.max(initial=0.0)
-        absolute = rung.absolute * self.strictness
-        if not rung.scaled or not (0 < largest < np.inf):
-            return absolute
-        size = np.where(start > 0, np.maximum(start, 1e-9 * largest), largest)
-        return (absolute * np.minimum(1.0, size)).tolist()
-
-    def _configure(self, rung: Rung, grid: np.ndarray) -> None:
-        span = grid[-1] - grid[0]
-        caps = [rung.steps * span] if rung.steps else []
-        if self.jumps:  # short pulses and state events are stepped over otherwise
-            caps += [span / 1000, span / (len(grid) - 1) / 2]
-        settings = {
-            "relative_tolerance": rung.relative * self.strictness,
-            "absolute_tolerance": self._absolute_tolerances(rung),
-            "maximum_time_step": min(caps, default=0.0),
-            "maximum_num_steps": rung.budget,
-        }
-        for name, value in settings.items():
-            if self._settings.get(name) != value:
-                self.engine.integrator.setValue(name, value)
-        self._settings = settings
+        """The state vector, in the order of `state_ids`, as amounts: the species all at once."""
+        species = self.executable.getFloatingSpeciesAmounts()[self._integrated]
+        return np.concatenate([[self.executable[id] for id in self._ruled], species]) if self._ruled else species
 
     # -- one trajectory ----------------------------------------------------------------------------
 
@@ -235,8 +219,8 @@ class Solver:
         for number, rung in enumerate(LADDER):
             try:
                 self.begin(varied, dependent)
-                self._configure(rung, grid)
-                self.engine.integrator.restart(0.0)
+                self.configure(rung, grid)
+                self.integrator.restart(0.0)
                 values = self.follow(grid, switches, selections, before)
             except RuntimeError as error:
                 reason = sentence(error)
@@ -259,9 +243,9 @@ class Solver:
         reset does not; restarting the integrator afterwards fires them. What it takes for the start is the
         last switch of the draw before, and it would fire what had happened by then.
         """
-        model = self.engine.model
+        model = self.executable
         model.setIntegrationStartTime(0.0)
-        self.engine.integrator.setIntegrationStartTime(0.0)
+        self.integrator.setIntegrationStartTime(0.0)
         if len(self.model.events) > 1:  # libroadrunner orders events of one moment by C's rand()
             _libc.srand(1)
         model.reset(roadrunner.SelectionRecord.ALL)
@@ -272,7 +256,7 @@ class Solver:
 
     def _set(self, varied: Sequence[tuple[str, float]]) -> None:
         """Set parameters all at once, in a sixth of the time; one by one where compartments are among them."""
-        model, places = self.engine.model, [self._parameters.get(id) for id, _ in varied]
+        model, places = self.executable, [self._parameters.get(id) for id, _ in varied]
         if places and None not in places:
             model.setGlobalParameterValues(places, [value for _, value in varied])
             return
@@ -281,15 +265,15 @@ class Solver:
 
     def _lost_state(self) -> str:
         """The first state that ended as no finite number; a constant may be infinite, and a rule divide by zero."""
-        model = self.engine.model
-        return next((id for id in self.state_ids if not np.isfinite(model[id])), "")
+        return next((id for id in self.state_ids if not np.isfinite(self.executable[id])), "")
 
     def with_integrator(self, name: str, **settings: Any) -> Any:
         """Return the engine with another integrator than CVODE, for a model that is never solved by CVODE."""
-        if self.engine.integrator.getName() != name:
+        if self.integrator.getName() != name:
             self.engine.setIntegrator(name)
+            self.integrator = self.engine.integrator
             for setting, value in settings.items():
-                self.engine.integrator.setValue(setting, value)
+                self.integrator.setValue(setting, value)
         return self.engine
 
     def follow(
@@ -328,6 +312,19 @@ class Solver:
             return self.engine._simulate(self._options)
         finally:
             roadrunner.Config.setValue(_NAMED, named)
+
+
+def _scaled_to(start: np.ndarray, absolute: float) -> float | list[float]:
+    """An absolute tolerance for each state, in proportion where it starts below 1.
+
+    One that starts at zero is taken for as large as the largest.
+    """
+    size = np.abs(start)
+    largest = size.max(initial=0.0)
+    if not 0 < largest < np.inf:
+        return absolute
+    size = np.where(size > 0, np.maximum(size, 1e-9 * largest), largest)
+    return (absolute * np.minimum(1.0, size)).tolist()
 
 
 def _reaching(times: np.ndarray) -> np.ndarray:

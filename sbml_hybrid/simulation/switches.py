@@ -29,10 +29,9 @@ def has_jumps(model: Model) -> bool:
 
     An event at a time known beforehand (a dose) is none of these, if no event is delayed: `switch_times` gives it.
     """
-    laws = [r.law.formula for r in model.reactions if r.law is not None]
     counts = [p.formula for r in model.reactions for p in (*r.reactants, *r.products) if p.formula is not None]
-    trees = [model.written_out(tree) for tree in (*laws, *counts, *(r.formula for r in model.rules))]
-    if any(mentions_time(tree) or uses(tree, *STEPS) for tree in trees):
+    trees = [model.written_out(tree) for tree in (*counts, *(r.formula for r in model.rules))]
+    if any(mentions_time(tree) or uses(tree, *STEPS) for tree in (*model.laws.values(), *trees)):
         return True
     moving = _moving(model)
     return any(
@@ -74,8 +73,7 @@ def has_hidden_jumps(model: Model) -> bool:
     if any(event.delay is not None for event in model.events) and _comparisons(model):
         return True
     moving = _moving(model)
-    laws = [r.law.formula for r in model.reactions if r.law is not None]
-    trees = [model.written_out(tree) for tree in (*laws, *(r.formula for r in model.rules))]
+    trees = (*model.laws.values(), *(model.written_out(r.formula) for r in model.rules))
     nodes = (node for tree in trees for node in walk(tree) if isinstance(node, Call))
     return any(_moves(node, model, moving) for node in nodes if node.operator in RELATIONS | {*STEPS} - {"piecewise"})
 

@@ -24,6 +24,7 @@ from sbml_hybrid.data.overview import Overview, overview
 from sbml_hybrid.data.store import open as open_dataset
 from sbml_hybrid.reporting.figures import Examples
 from sbml_hybrid.reporting.report import Story, write_report
+from sbml_hybrid.simulation.priors import Table
 from sbml_hybrid.study.estimate import REPORT, seconds_to_learn
 from sbml_hybrid.study.file import Study, read_study
 from sbml_hybrid.study.folder import Folder
@@ -187,7 +188,8 @@ def _claimed(study: Study, folder: str | Path | None) -> Folder:
 
 def _marks(recipe: Recipe) -> tuple[str, str]:
     """The fingerprints of what the truth and the data are made by."""
-    made_by = (recipe.model.hash, recipe.study.simulate, environment())
+    tables = [law.hash for law in recipe.draws.priors.values() if isinstance(law, Table)]
+    made_by = (recipe.model.hash, recipe.study.simulate, tables, environment())
     return fingerprint("truth", *made_by), fingerprint("data", *made_by, recipe.study.measure)
 
 

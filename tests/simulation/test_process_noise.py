@@ -60,6 +60,19 @@ def test_a_path_is_the_same_for_any_end_any_outputs_and_any_company():
     assert not np.allclose(long[1]["bind"], long[1]["turn"])
 
 
+def test_what_measures_with_the_same_seed_scatters_apart_from_the_factors():
+    model, run, n = load(ENZYME), noise(correlation_time=1e-3, grid=1.0, seed=0), 400
+    truth = simulate(model, pd.DataFrame(index=range(n)), times=np.arange(0, 6.0), run=run)
+
+    data = sh.measure(truth, noise=sh.noise.Normal(1.0), replicates=2, seed=0)
+
+    scatter = (data["measured"] - data["readout"]).transpose("trajectory", ...).values.reshape(n, -1)
+    jitter = sh.jittered(np.arange(1, 7.0), n, sd=0.1, seed=0)
+    paths = [np.log(run.factors(model, label, 6.0)[1][id]) for label in range(n) for id in ("bind", "turn")]
+    between = np.corrcoef(np.reshape(paths, (n, -1)), np.hstack([scatter, jitter]), rowvar=False)[:12, 12:]
+    assert np.abs(between).max() < 5 / np.sqrt(n)
+
+
 def test_decay_with_a_known_path_follows_its_closed_form():
     run, model = noise(seed=3), load(DECAY)
     times, factors = run.factors(model, 0, 6.0)
