@@ -72,6 +72,7 @@ def draw_noises(folder: Path) -> None:
     families = {
         "pointwise": {
             "Normal(sd=0.3)": noise.Normal(0.3),
+            "Linear(a=0, b=0.2)": noise.Linear(0, 0.2),
             "Lognormal(cv=0.2)": noise.Lognormal(0.2),
             "Linear(a=0.1, b=0.1)": noise.Linear(0.1, 0.1),
         },
@@ -102,3 +103,8 @@ def draw_noises(folder: Path) -> None:
     for family, noises in families.items():
         measured = {title: sh.measure(truth, ["M"], one, seed=1) for title, one in noises.items()}
         sh.plots.noise(measured).save(folder / f"noise_{family}.png")
+    own = noise.PerObservable({"M": noise.Normal(0.3), "P2": noise.Poisson(20)})
+    panels = sh.plots.trajectories(sh.measure(truth, ["M", "P2"], own, seed=1))
+    for axes, title in zip(panels, ("M: Normal(sd=0.3)", "P2: Poisson(scale=20)"), strict=True):
+        axes.set_title(title, fontsize="medium", loc="left")
+    panels.save(folder / "noise_perobservable.png")

@@ -1,8 +1,9 @@
-"""Draw what each model of missing points leaves out, and what limits and arbitrary units do, for their pages."""
+"""Draw what each part of an assay does, and what each model of missing points leaves out, for their pages."""
 
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 import sbml_hybrid as sh
@@ -20,6 +21,18 @@ GAPS = (
     sh.gaps.KeepExtremes(3),
     sh.gaps.BelowLimit(0.2),
 )
+
+EFFECTS = {
+    "Batch(cv=0.2), of two wells": sh.effects.Batch(cv=0.2),
+    "Well(cv=0.2), of six": sh.effects.Well(cv=0.2),
+    "Replicate(sd=0.1)": sh.effects.Replicate(sd=0.1),
+}
+CONSTRAINTS = {
+    "none": (),
+    "Bounds(low=0)": sh.constraints.Bounds(low=0),
+    "Within(low=0)": sh.constraints.Within(low=0),
+    "Total of all forms of K": sh.constraints.Total(["K_pp", "rest"]),
+}
 
 
 def trajectories():
@@ -62,3 +75,29 @@ def draw(folder: Path) -> None:
         seed=1,
     )
     sh.plots.trajectories(assay, draws=2).save(folder / "assay.png", dpi=110)
+    draw_effects(folder)
+    forms = {"K_pp": "K_pp", "rest": "1.2 - K_pp"}
+    noise = sh.noise.Normal(sd=0.1)
+    measured = {title: sh.measure(truth, forms, noise, constraints=one, seed=1) for title, one in CONSTRAINTS.items()}
+    sh.plots.noise(measured).save(folder / "constraints.png", dpi=110)
+
+
+def draw_effects(folder: Path) -> None:
+    """Draw six wells of one treatment, which differ by their batch, by themselves, or by their replicates alone."""
+    model = sh.load(ROOT / "models" / "huang_ferrell_1996.ant")
+    truth = sh.simulate(model, pd.DataFrame(index=range(6)), times=np.linspace(0, 60, 31))
+    figure = Figure(figsize=(10.5, 3.2), layout="constrained")
+    for axes, (title, effect) in zip(figure.subplots(1, 3, sharey=True), EFFECTS.items(), strict=True):
+        three = isinstance(effect, sh.effects.Replicate)
+        data = sh.measure(
+            truth.isel(trajectory=slice(2 if three else 6)),
+            ["K_pp"],
+            sh.noise.Lognormal(0.02),
+            plates=sh.Plates(batches=3, order="in turn"),
+            effects=effect,
+            replicates=3 if three else 1,
+            seed=1,
+        )
+        sh.plots.trajectories(data, draws=6, axes=axes)
+        axes.text(0.98, 0.3, title, transform=axes.transAxes, ha="right")
+    figure.savefig(folder / "effects.png", dpi=110)

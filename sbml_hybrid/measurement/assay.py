@@ -15,7 +15,7 @@ from sbml_hybrid.errors import DataError
 from sbml_hybrid.measurement.blocks import measured_in_memory, measured_in_store
 from sbml_hybrid.measurement.constraints import Constraint
 from sbml_hybrid.measurement.effects import Effect, Scaling
-from sbml_hybrid.measurement.gaps import Gap, scheduled
+from sbml_hybrid.measurement.gaps import Gap, planned, scheduled
 from sbml_hybrid.measurement.limits import Limits
 from sbml_hybrid.measurement.noise import Lognormal, Noise
 from sbml_hybrid.measurement.observables import Observables, named_formulas
@@ -109,11 +109,12 @@ def measure(
         raise DataError("measure needs noise-free trajectories ('truth'). Try sh.simulate first.")
     if not (isinstance(seed, int | np.integer) and seed >= 0):
         raise ValueError(f"seed must be a whole number, zero or more, got {seed!r}.")
+    schedule = None if schedule is None else planned(schedule)
     assay = Assay(
         formulas=tuple(named_formulas(observables, truth["species"].values.tolist()).items()),
         noise=noise,
         keep=keep,
-        schedule=None if schedule is None else tuple(float(t) for t in schedule),
+        schedule=schedule,
         scaling=scaling,
         plates=plates,
         effects=_several(effects),

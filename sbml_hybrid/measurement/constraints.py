@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sbml_hybrid.errors import DataError
-from sbml_hybrid.measurement.settings import Number, by_observable, from_dict, known, numbers
+from sbml_hybrid.measurement.settings import Number, by_observable, from_dict, known, numbers, require_count
 
 
 class Constraint(Protocol):
@@ -69,8 +69,7 @@ class Within:
 
     def __post_init__(self) -> None:
         _set_bounds(self)
-        if not (isinstance(self.tries, int) and self.tries > 0):
-            raise ValueError(f"tries must be a whole number, one or more, got {self.tries!r}.")
+        require_count("tries", self.tries)
 
     def outside(self, values: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """Return which of `values` (..., observable) are outside."""

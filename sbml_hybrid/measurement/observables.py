@@ -48,7 +48,7 @@ def readout(truth: xr.Dataset, observables: Observables) -> xr.DataArray:
     DataArray
         (trajectory, time, observable), with the coordinate ``nonnegative`` (observable): whether an
         observable cannot be negative, since it is made of species by sums, products and ratios; and, where the
-        trajectories say theirs, the attribute ``units``.
+        trajectories say theirs, the attribute ``units``. NaN where a formula has no finite value (B/A without A).
 
     Raises
     ------
@@ -79,6 +79,7 @@ def readout(truth: xr.Dataset, observables: Observables) -> xr.DataArray:
     values = np.stack(columns, axis=-1)
     if "status" in truth:  # max(S, 0) of what was never computed is no number either
         values[truth["status"].values != 0] = np.nan
+    values[np.isinf(values)] = np.nan  # what was divided by zero, say, has no value to measure
     return xr.DataArray(values, coords, ("trajectory", axis, "observable"), attrs=attrs)
 
 

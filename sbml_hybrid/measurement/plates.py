@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
 
 from sbml_hybrid.errors import DataError
-from sbml_hybrid.measurement.settings import generator
+from sbml_hybrid.measurement.settings import generator, require_count
 
 _ORDERS = ("random", "in turn")
 _ROWS = {6: 2, 12: 3, 24: 4, 48: 6, 96: 8, 384: 16, 1536: 32}
@@ -42,9 +41,7 @@ class Plates:
 
     def __post_init__(self) -> None:
         for name in ("batches", "wells"):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be a whole number, one or more, got {value!r}.")
+            require_count(name, getattr(self, name))
         if self.order not in _ORDERS:
             raise ValueError(f"order must be 'random' or 'in turn', got {self.order!r}.")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,16 @@ import xarray as xr
 
 from sbml_hybrid.data.dataset import time_dimension
 from sbml_hybrid.data.units import ARBITRARY, units_attribute, units_of
+from sbml_hybrid.measurement.constraints import KINDS as CONSTRAINTS
 from sbml_hybrid.measurement.constraints import Constraint, Within
+from sbml_hybrid.measurement.effects import KINDS as EFFECTS
 from sbml_hybrid.measurement.effects import Effect, Groups, Scaling, combined
-from sbml_hybrid.measurement.gaps import Gap, RandomFraction, is_random
+from sbml_hybrid.measurement.gaps import Gap, RandomFraction, is_random, require_gaps
 from sbml_hybrid.measurement.limits import Limits
-from sbml_hybrid.measurement.noise import Noise, resolved, to_dict
+from sbml_hybrid.measurement.noise import Noise, require_models, resolved, to_dict
 from sbml_hybrid.measurement.observables import readout
 from sbml_hybrid.measurement.plates import Plates
-from sbml_hybrid.measurement.settings import generator, words
+from sbml_hybrid.measurement.settings import generator, require_count, words
 from sbml_hybrid.measurement.settings import to_dict as said
 
 # What chance is for: noise and `keep` have a number, the rest a word.
@@ -46,8 +47,17 @@ class Assay:
 
     def __post_init__(self) -> None:
         RandomFraction(self.keep)
-        if not isinstance(self.replicates, Integral) or isinstance(self.replicates, bool) or self.replicates < 1:
-            raise ValueError(f"replicates must be a whole number, one or more, got {self.replicates!r}.")
+        require_count("replicates", self.replicates)
+        require_models("measure", [self.noise])
+        require_gaps("gaps", self.gaps)
+        for name, kind in {"scaling": Scaling, "plates": Plates, "limits": Limits}.items():
+            one = getattr(self, name)
+            if one is not None and not isinstance(one, kind):
+                raise ValueError(f"{name} must be sh.{kind.__name__}(...), got {one!r}.")
+        for name, kinds in {"effects": EFFECTS, "constraints": CONSTRAINTS}.items():
+            for one in getattr(self, name):
+                if not isinstance(one, kinds):
+                    raise ValueError(f"{name} must be of sh.{name}, such as {kinds[0].__name__}, got {one!r}.")
 
     @property
     def names(self) -> list[str]:
@@ -58,7 +68,7 @@ class Assay:
     def attrs(self) -> dict[str, str]:
         """What a dataset says about how it was measured."""
         schedule = None if self.schedule is None else list(self.schedule)
-        record: dict[str, Any] = {"keep": self.keep, "schedule": schedule, "seed": self.seed}
+        record: dict[str, Any] = {"keep": float(self.keep), "schedule": schedule, "seed": self.seed}
         for name in ("scaling", "plates", "limits"):
             if getattr(self, name) is not None:
                 settings = said(getattr(self, name))

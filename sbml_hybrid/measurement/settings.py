@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -26,14 +27,29 @@ def numbers(name: str, value: Number | None, least: float = -math.inf) -> float 
     """
     if value is None:
         return None
-    by_name = dict(value) if isinstance(value, Mapping | Sequence) and not isinstance(value, str) else {"": value}
-    for one in by_name.values():
-        if not (isinstance(one, int | float | np.number) and math.isfinite(one) and one >= least):
-            bound = "a finite number" if least == -math.inf else f"a finite number, {least:g} or more"
+    try:
+        by_name = dict(value) if isinstance(value, Mapping | Sequence) and not isinstance(value, str) else {"": value}
+    except (TypeError, ValueError):  # a list of something else than pairs
+        by_name = {}
+    bound = "a finite number" if least == -math.inf else f"a finite number, {least:g} or more"
+    for one in by_name.values() if by_name else [value]:
+        if not (isinstance(one, Real) and not isinstance(one, bool) and math.isfinite(one) and one >= least):
             raise ValueError(f"{name} must be {bound}, or such numbers by observable, got {one!r}.")
     if "" in by_name:
         return float(by_name[""])
     return tuple((str(key), float(one)) for key, one in by_name.items())
+
+
+def require(name: str, value: Any, words: str, right: Callable[[float], bool]) -> None:
+    """Raise ValueError unless a value is a number, and the right one; the words say which these are."""
+    if not (isinstance(value, Real) and not isinstance(value, bool) and right(value)):
+        raise ValueError(f"{name} must {words}, got {value!r}.")
+
+
+def require_count(name: str, value: Any) -> None:
+    """Raise ValueError unless a value is a whole number, one or more."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a whole number, one or more, got {value!r}.")
 
 
 def by_observable(value: float | Pairs | None, names: Sequence[str], otherwise: float) -> np.ndarray:
@@ -113,4 +129,4 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         pairs = value and all(isinstance(v, tuple) and len(v) == 2 and isinstance(v[0], str) for v in value)
         return {key: _plain(one) for key, one in value} if pairs else [_plain(one) for one in value]
-    return value
+    return value.item() if isinstance(value, np.generic) else value

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from sbml_hybrid.errors import DataError, unknown_name
@@ -54,13 +55,14 @@ class Dose:
         _name("the species of a dose", self.species)
         _keep(self, "amount", _value(f"the amount of {what}", self.amount, least=0.0))
         _keep(self, "time", _value(f"the time of {what}", self.time, least=0.0))
-        if isinstance(self.count, bool) or not isinstance(self.count, int) or self.count < 1:
+        if isinstance(self.count, bool) or not isinstance(self.count, Integral) or self.count < 1:
             raise ValueError(f"count of {what} must be a whole number, 1 or more, got {self.count!r}.")
         if (self.every is None) != (self.count == 1):
             raise ValueError(
                 f"{what} needs every= and count= (2 or more) together, got {self.every!r} and {self.count}."
             )
         if self.every is not None:
+            _keep(self, "count", int(self.count))
             _keep(self, "every", _value(f"the time between doses of {self.species!r}", self.every, above=0.0))
 
     @property
@@ -211,14 +213,19 @@ every=None, count=1),), knock_outs=(), before=None)
         _name("the name of a condition", self.name)
         where = f"condition {self.name!r}"
         for what in ("values", "before"):
-            if getattr(self, what) is not None:
-                _keep(self, what, {n: _value(f"{n!r} of {where}", v) for n, v in dict(getattr(self, what)).items()})
-        inputs = (self.inputs,) if isinstance(self.inputs, tuple(INPUTS.values())) else tuple(self.inputs)
+            given = getattr(self, what)
+            if not isinstance(given, Mapping | None):
+                raise ValueError(f'{what} of {where} must be name -> value, such as {{"k1": 0.5}}, got {given!r}.')
+            if given is not None:
+                _keep(self, what, {name: _value(f"{name!r} of {where}", value) for name, value in given.items()})
+        alone = isinstance(self.inputs, tuple(INPUTS.values()))
+        inputs = (self.inputs,) if alone else _listed(where, "inputs", self.inputs)
         for one in inputs:
             if not isinstance(one, tuple(INPUTS.values())):
                 raise ValueError(f"The inputs of {where} must be {', '.join(INPUTS)}, got {one!r}.")
         _keep(self, "inputs", inputs)
-        _keep(self, "knock_outs", (self.knock_outs,) if isinstance(self.knock_outs, str) else tuple(self.knock_outs))
+        alone = isinstance(self.knock_outs, str)
+        _keep(self, "knock_outs", (self.knock_outs,) if alone else _listed(where, "knock_outs", self.knock_outs))
         self._check_targets(where)
 
     def _check_targets(self, where: str) -> None:
@@ -273,7 +280,10 @@ def condition_from_dict(said: Mapping[str, Any]) -> Condition:
     """
     where = f"condition {said.get('name', '')!r}"
     inputs = []
-    for one in said.get("inputs", ()):
+    given = said.get("inputs", ())
+    for one in (given,) if isinstance(given, Mapping) else _listed(where, "inputs", given):
+        if not isinstance(one, Mapping):
+            raise ValueError(f"The inputs of {where} must be tables such as {{kind = 'Dose', ...}}, got {one!r}.")
         if one.get("kind") not in INPUTS:
             raise unknown_name("kind of input", one.get("kind"), INPUTS, where)
         inputs.append(_made(INPUTS[one["kind"]], {n: v for n, v in one.items() if n != "kind"}, where))

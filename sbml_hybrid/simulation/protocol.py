@@ -176,7 +176,8 @@ def protocol_of(model: Model, conditions: Iterable[Condition], columns: Sequence
     ModelError
         A dose, an input or a knock-out of what something else determines.
     ValueError
-        Two conditions have one name, an input begins after the end, or a column means two things.
+        Two conditions have one name, an input begins after the end, a column means two things, or a species both gets
+        doses and is an input.
     """
     conditions = (conditions,) if isinstance(conditions, Condition) else tuple(conditions)
     for condition in conditions:
@@ -192,6 +193,7 @@ def protocol_of(model: Model, conditions: Iterable[Condition], columns: Sequence
     protocol = Protocol(model, conditions, tuple(columns))
     check_names(model, protocol.own)
     _check_forms(model, protocol)
+    _check_controls(conditions)
     return protocol
 
 
@@ -394,3 +396,15 @@ def _check_forms(model: Model, protocol: Protocol) -> None:
         other = forms.setdefault(quantity_id(name), name)
         if other != name:
             raise ValueError(f"{other!r} and {name!r} are both set, in draws or conditions. Use one of the two in all.")
+
+
+def _check_controls(conditions: Sequence[Condition]) -> None:
+    """What an input sets is what `controls` says of it; a dose would shift it unseen."""
+    inputs = [(c.name, one) for c in conditions for one in c.inputs]
+    dosed = {one.species: name for name, one in inputs if isinstance(one, Dose)}
+    for name, one in inputs:
+        if not isinstance(one, Dose) and one.quantity in dosed:
+            raise ValueError(
+                f"{one.quantity!r} gets a dose in condition {dosed[one.quantity]!r} and is an input in {name!r}. "
+                "Take one of the two in all: steps to what it is after each dose."
+            )

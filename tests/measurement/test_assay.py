@@ -92,6 +92,18 @@ def test_no_formula_makes_a_number_of_a_trajectory_that_failed():
     assert np.isnan(data["readout"].values[1]).all()
 
 
+@pytest.mark.parametrize("formula", ["A / B", "B / B", "ln(B)"])
+def test_what_has_no_finite_value_is_missing_and_neither_measured_nor_censored(formula):
+    model = sh.load("A -> B; k*A; A = 10; B = 0; k = 0.3")
+    truth = sh.simulate(model, times=[0.0, 1.0, 2.0])
+
+    data = sh.measure(truth, {"r": formula}, sh.noise.Linear(0.1, 0.1), limits=sh.Limits(low=-5, high=5), seed=1)
+
+    sh.check(data)
+    assert data["measured"].isnull().values.ravel().tolist() == [True, False, False]
+    assert data["censored"].values[0, 0, 0] == 0
+
+
 def test_a_trajectory_that_failed_has_no_measurements():
     truth = sh.simulate(sh.load("S = 1; k = 1; S' = k*S^2"), pd.DataFrame({"k": [0.01, 2.0]}), times=[0, 1, 2])
 
@@ -256,6 +268,47 @@ def test_trajectories_with_names_and_with_times_of_their_own_are_measured():
 def test_a_count_of_replicates_out_of_range_is_refused(small, replicates):
     with pytest.raises(ValueError, match="replicates must be a whole number, one or more"):
         sh.measure(small, replicates=replicates, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"noise": "lognormal:0.1"}, "takes noise models such as sh.noise.Normal"),
+        ({"noise": sh.noise.Lognormal}, "takes noise models"),
+        ({"gaps": "random"}, "takes models of missing points such as sh.gaps.DropOut"),
+        ({"gaps": [sh.gaps.Tail(share=0.1), sh.gaps.Destructive]}, "takes models of missing points"),
+        ({"effects": sh.effects.Batch}, "effects must be of sh.effects, such as Batch"),
+        ({"constraints": sh.noise.Normal(1)}, "constraints must be of sh.constraints, such as Bounds"),
+        ({"limits": (0.1, 5)}, r"limits must be sh.Limits\(...\), got \(0.1, 5\)"),
+        ({"limits": {"low": 0.1}}, "limits must be sh.Limits"),
+        ({"scaling": 2000.0}, "scaling must be sh.Scaling"),
+        ({"plates": 4}, "plates must be sh.Plates"),
+        ({"schedule": "0, 5 min"}, "times must be one or more numbers"),
+        ({"keep": "0.5"}, "keep must be above 0 and at most 1, got '0.5'"),
+    ],
+)
+def test_what_is_no_part_of_an_assay_is_refused_in_one_line(small, asked, said):
+    with pytest.raises(ValueError, match=said) as caught:
+        sh.measure(small, **asked, seed=1)
+
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_of_numpy_are_numbers(small):
+    def parts(number, count):
+        return {
+            "noise": sh.noise.Linear(number, count),
+            "keep": number,
+            "gaps": sh.gaps.KeepExtremes(count, others=sh.gaps.RandomFraction(number)),
+            "limits": sh.Limits(low={"A": number}),
+            "effects": sh.effects.Replicate(cv=number),
+            "plates": sh.Plates(batches=count),
+            "replicates": count,
+        }
+
+    data = sh.measure(small, **parts(np.float32(0.5), np.int64(2)), seed=np.int64(1))
+
+    xr.testing.assert_identical(data, sh.measure(small, **parts(0.5, 2), seed=1))
 
 
 def test_measuring_what_was_measured_before_starts_anew(small):

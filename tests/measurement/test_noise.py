@@ -17,6 +17,7 @@ CONTINUOUS = [
     N.Normal(sd=0.3),
     N.Lognormal(cv=0.25),
     N.Linear(a=0.1, b=0.2),
+    N.Linear(a=0, b=0.4),
     N.Growing(start=0.1, end=0.9, until=60),
     N.Growing(start=0.4, end=0.1, until=40, relative=True, exponential=True),
     N.AdjustingMean(weight=0.3, spread=0.05),
@@ -236,6 +237,24 @@ def test_what_was_not_measured_has_no_weight_and_the_impossible_has_none_of_prob
     density = N.Lognormal(0.1).log_density(np.array([np.nan, 0.0, 1.0, -1.0]), np.array([1.0, 0.0, 0.0, 1.0]))
 
     assert density.tolist() == [0.0, 0.0, -np.inf, -np.inf]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "noise",
+    [*MODELS, N.Normal(0), N.Poisson(1), N.NegativeBinomial(1, 1), N.OneOf([N.Poisson(1), N.NegativeBinomial(1, 1)])],
+    ids=named,
+)
+@pytest.mark.parametrize("censored", [None, np.array([[0], [-1], [1], [0]])], ids=["measured", "censored"])
+def test_whole_numbers_are_as_likely_as_the_same_numbers_as_floats(noise, censored):
+    measured, truth = np.array([[3], [2], [29], [0]]), np.array([[0], [2], [30], [5]])
+    made = resolved(noise, ["A"])
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        expected = made.log_density(measured.astype(float), truth.astype(float), censored, times=TIMES)
+        given = made.log_density(measured, truth, censored, times=TIMES)
+
+    np.testing.assert_array_equal(given, expected)
 
 
 def test_limits_of_negative_readouts_are_on_their_side():

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import sbml_hybrid as sh
+from sbml_hybrid.calibration.likelihood import log_likelihood
 from sbml_hybrid.errors import DataError
 
 N = sh.noise
@@ -38,6 +39,19 @@ def test_adjusting_the_mean_keeps_it():
 
     np.testing.assert_allclose(pulled, [[4, 5], [12, 5], [44, 5]])
     np.testing.assert_allclose(N.AdjustingMean(weight=1).mean(truth), [[20, 5]] * 3)
+
+
+def test_a_shorter_series_is_pulled_to_the_mean_of_its_own_points():
+    model = sh.load("S -> ; k*S; S = 10; k = 0.3")
+    own = np.array([[0.0, 1.0, 2.0], [0.0, 4.0, np.nan]])
+    truth = sh.simulate(model, sh.sample({"k": sh.priors.Fixed(0.3)}, 2, seed=0), times=own)
+    noise = N.AdjustingMean(weight=1)
+
+    data = sh.measure(truth, noise=noise, seed=1)
+
+    np.testing.assert_allclose(data["measured"][1, :2, 0], data["readout"][1, :2, 0].mean())
+    np.testing.assert_array_equal(data["measured"].isnull(), np.isnan(own)[..., None])
+    assert (log_likelihood(data, data["readout"], noise) == 0).all()  # the one possible measurement
 
 
 @pytest.mark.parametrize("inner", INNER, ids=str)

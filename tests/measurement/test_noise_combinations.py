@@ -6,7 +6,7 @@ from scipy import stats
 
 import sbml_hybrid as sh
 from sbml_hybrid.errors import DataError, UnknownName
-from sbml_hybrid.measurement.noise import alone, of_observable, resolved
+from sbml_hybrid.measurement.noise import alone, of_observable, resolved, to_dict
 
 N = sh.noise
 TIMES = np.arange(5.0)
@@ -173,6 +173,8 @@ def test_a_foreign_noise_model_can_come_last_in_a_sequence_and_not_first():
     np.testing.assert_allclose(last.log_density(measured, truth), ours)
     with pytest.raises(DataError, match="Foreign is not ours and can only come last"):
         first.log_density(measured, truth)
+    with pytest.raises(ValueError, match="of one's own must be a dataclass"):
+        to_dict(last)
 
 
 def test_a_point_alone_scatters_as_it_does_in_its_series():

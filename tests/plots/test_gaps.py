@@ -101,6 +101,17 @@ def test_every_kind_of_gap_has_its_picture_on_the_page(root):
         assert f"`{kind.__name__}`" in page and f"_gallery/gap_{kind.__name__.lower()}.png" in page
 
 
+def test_every_kind_of_effect_and_constraint_is_in_a_picture_of_the_page(root):
+    import runpy
+
+    page = (root / "docs" / "assay.md").read_text()
+    drawn = runpy.run_path(str(root / "docs" / "gallery_assay.py"))
+
+    assert {type(one) for one in drawn["EFFECTS"].values()} == set(sh.effects.KINDS)
+    assert {type(one) for one in drawn["CONSTRAINTS"].values() if one} == set(sh.constraints.KINDS)
+    assert "_gallery/effects.png" in page and "_gallery/constraints.png" in page
+
+
 def test_each_kind_of_point_is_apart_from_the_others():
     values, codes = np.array([np.nan, 1.0, 1.0, 1.0, np.nan]), np.array([0, 0, -1, 1, 0])
 

@@ -542,6 +542,14 @@ def test_what_cannot_be_done_to_a_model_is_refused_in_one_line(condition, said):
         (lambda: sh.condition_from_dict({"name": "x", "dose": 1}), "No setting 'dose' in Condition of condition 'x'"),
         (lambda: sh.condition_from_dict({"values": {}}), "Condition of condition '' lacks 'name'"),
         (lambda: sh.condition_from_dict({"name": "x", "inputs": [{"kind": "Bolus"}]}), "No kind of input 'Bolus'"),
+        (lambda: sh.condition_from_dict({"name": "x", "inputs": ["Dose"]}), "must be tables such as"),
+        (
+            lambda: sh.condition_from_dict({"name": "x", "inputs": 3}),
+            "the inputs of condition 'x' must be a list, got 3",
+        ),
+        (lambda: sh.condition_from_dict({"name": "x", "values": 3}), "values of condition 'x' must be name -> value"),
+        (lambda: sh.Condition("x", before=["k"]), "before of condition 'x' must be name -> value"),
+        (lambda: sh.Condition("x", knock_outs=3), "the knock_outs of condition 'x' must be a list, got 3"),
     ],
 )
 def test_a_condition_that_makes_no_sense_is_refused_in_one_line(make, said):
@@ -567,6 +575,16 @@ def test_a_dose_needs_the_size_of_its_compartment():
 
     with pytest.raises(ModelError, match=r"'C' has no size, and .* reads it\. Try: model\.set\(\{'C': 1\.0\}\)"):
         sh.simulate(model, None, times=TIMES, conditions=[sh.Condition("x", inputs=[sh.Dose("S", 1)])])
+
+
+@pytest.mark.parametrize("held", [sh.Steps("X", [2], [1]), sh.TimeCourse("X", [0, 9], [1, 2])])
+@pytest.mark.parametrize("together", [True, False])
+def test_a_species_is_dosed_or_held_and_not_both_as_its_control_would_not_say_what_it_is(held, together):
+    dose = sh.Dose("X", 3, time=5)
+    both = [sh.Condition("x", inputs=[dose, held])] if together else [sh.Condition("x", inputs=dose)]
+
+    with pytest.raises(ValueError, match="'X' gets a dose in condition 'x' and is an input in '[xy]'"):
+        sh.simulate(sh.load(PATHWAY), times=TIMES, conditions=[*both, sh.Condition("y", inputs=held)])
 
 
 def test_conditions_of_one_name_are_refused():

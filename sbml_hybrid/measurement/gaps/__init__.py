@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sbml_hybrid.measurement.gaps.gap import Gap, is_random, scheduled
+from sbml_hybrid.measurement.gaps.gap import Gap, is_random, planned, require_gaps, scheduled
 from sbml_hybrid.measurement.gaps.losses import Destructive, DropOut, RandomFraction
 from sbml_hybrid.measurement.gaps.plans import Intervals, Panels, Schedule, Tail
 from sbml_hybrid.measurement.gaps.readings import BelowLimit, KeepExtremes, Plateau
@@ -17,7 +17,7 @@ KINDS = (
 
 __all__ = [
     "KINDS", "BelowLimit", "Destructive", "DropOut", "Gap", "Intervals", "KeepExtremes", "Panels", "Plateau",
-    "RandomFraction", "Schedule", "Tail", "gap_from_dict", "is_random", "scheduled",
+    "RandomFraction", "Schedule", "Tail", "gap_from_dict", "is_random", "planned", "require_gaps", "scheduled",
 ]  # fmt: skip
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import is_dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -31,6 +32,16 @@ def is_random(gap: Gap) -> bool:
     return getattr(gap, "random", True)
 
 
+def require_gaps(setting: str, gaps: Sequence[Any]) -> None:
+    """Raise ValueError unless all are models of missing points, ours or a dataclass of one's own."""
+    for gap in gaps:
+        if isinstance(gap, type) or not is_dataclass(gap) or not hasattr(gap, "kept"):
+            raise ValueError(
+                f"{setting} takes models of missing points such as sh.gaps.DropOut(0.1), or dataclasses of one's own "
+                f"with kept(values, times, names, rng), got {gap!r}."
+            )
+
+
 def scheduled(times: Array, schedule: Sequence[float]) -> Array:
     """Return the positions of the scheduled times among `times` (time,).
 
@@ -40,8 +51,6 @@ def scheduled(times: Array, schedule: Sequence[float]) -> Array:
         A time of the schedule was not simulated, or each trajectory has times of its own.
     """
     wanted = np.asarray(schedule, dtype=float)
-    if wanted.ndim != 1 or len(wanted) == 0:
-        raise DataError("The schedule has no time; give the times to measure at, such as [0, 5, 15, 30].")
     if times.ndim != 1:
         raise DataError("A schedule needs shared times, and each trajectory has its own. Try sh.gaps.Intervals.")
     distance = np.abs(times[None, :] - wanted[:, None])
@@ -56,7 +65,10 @@ def scheduled(times: Array, schedule: Sequence[float]) -> Array:
 
 def planned(times: Sequence[float]) -> Times:
     """Return times as plain numbers; refuse none, and what is no time."""
-    made = tuple(float(time) for time in np.ravel(times))
+    try:
+        made = tuple(float(time) for time in np.ravel(times))
+    except (TypeError, ValueError):
+        made = ()
     if not made or not all(map(math.isfinite, made)):
         raise ValueError(f"times must be one or more numbers, such as [0, 5, 15, 30], got {times!r}.")
     return made

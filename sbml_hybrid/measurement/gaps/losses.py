@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from sbml_hybrid.measurement.gaps.gap import Array, Times, at, planned
+from sbml_hybrid.measurement.settings import require
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,7 @@ class RandomFraction:
     random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 0 < self.keep <= 1:
-            raise ValueError(f"keep must be above 0 and at most 1, got {self.keep!r}.")
+        require("keep", self.keep, "be above 0 and at most 1", lambda x: 0 < x <= 1)
 
     def kept(self, values: Array, times: Array, names: Sequence[str], rng: np.random.Generator | None) -> Array:
         """Return which of `values` (..., time, observable) are measured."""
@@ -96,10 +96,10 @@ class DropOut:
     def __post_init__(self) -> None:
         if (self.probability is None) == (self.rate is None):
             raise ValueError("DropOut needs a probability or a rate, and not both.")
-        if self.probability is not None and not 0 <= self.probability <= 1:
-            raise ValueError(f"probability must lie between 0 and 1, got {self.probability!r}.")
-        if self.rate is not None and not (self.rate >= 0 and math.isfinite(self.rate)):
-            raise ValueError(f"rate must be zero or more, got {self.rate!r}.")
+        if self.rate is None:
+            require("probability", self.probability, "lie between 0 and 1", lambda x: 0 <= x <= 1)
+        else:
+            require("rate", self.rate, "be zero or more", lambda x: 0 <= x < math.inf)
 
     def kept(self, values: Array, times: Array, names: Sequence[str], rng: np.random.Generator | None) -> Array:
         """Return which of `values` (..., time, observable) are measured."""

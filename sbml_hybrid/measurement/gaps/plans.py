@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from sbml_hybrid.measurement.gaps.gap import Array, Times, at, planned
-from sbml_hybrid.measurement.settings import known
+from sbml_hybrid.measurement.settings import known, require
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,10 @@ class Intervals:
     random: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        pairs = tuple(tuple(float(time) for time in pair) for pair in self.intervals)
+        try:
+            pairs = tuple(tuple(float(time) for time in pair) for pair in self.intervals)
+        except (TypeError, ValueError):
+            pairs = ()
         if not pairs or any(len(pair) != 2 or not pair[0] <= pair[1] for pair in pairs):
             raise ValueError(f"intervals must be pairs such as [(10, 20)], start before end, got {self.intervals!r}.")
         object.__setattr__(self, "intervals", pairs)
@@ -90,8 +93,8 @@ class Panels:
 
     def __post_init__(self) -> None:
         pairs = list(self.panels.items() if isinstance(self.panels, Mapping) else self.panels)
-        if not pairs:
-            raise ValueError('There are no panels; say what is measured when, such as {("A", "B"): [0, 5, 10]}.')
+        if not pairs or any(isinstance(pair, str) or len(pair) != 2 for pair in pairs):
+            raise ValueError(f'panels must say what is measured when: {{("A", "B"): [0, 5, 10]}}, got {self.panels!r}.')
         made = tuple(((of,) if isinstance(of, str) else tuple(map(str, of)), planned(times)) for of, times in pairs)
         object.__setattr__(self, "panels", made)
 
@@ -133,10 +136,10 @@ class Tail:
     def __post_init__(self) -> None:
         if (self.after is None) == (self.share is None):
             raise ValueError("Tail needs a time (after) or a share, and not both.")
-        if self.after is not None and not math.isfinite(self.after):
-            raise ValueError(f"after must be a time, got {self.after!r}.")
-        if self.share is not None and not 0 <= self.share <= 1:
-            raise ValueError(f"share must lie between 0 and 1, got {self.share!r}.")
+        if self.share is None:
+            require("after", self.after, "be a time", math.isfinite)
+        else:
+            require("share", self.share, "lie between 0 and 1", lambda x: 0 <= x <= 1)
 
     def kept(self, values: Array, times: Array, names: Sequence[str], rng: np.random.Generator | None) -> Array:
         """Return which of `values` (..., time, observable) are measured."""

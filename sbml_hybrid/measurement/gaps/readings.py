@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from sbml_hybrid.measurement.gaps.gap import Array, Gap, is_random
-from sbml_hybrid.measurement.settings import Number, by_observable, numbers
+from sbml_hybrid.measurement.gaps.gap import Array, Gap, is_random, require_gaps
+from sbml_hybrid.measurement.settings import Number, by_observable, numbers, require, require_count
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,8 @@ class Plateau:
     random: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.tolerance <= 1:
-            raise ValueError(f"tolerance must lie between 0 and 1, got {self.tolerance!r}.")
-        if not (isinstance(self.points, int) and self.points > 0):
-            raise ValueError(f"points must be a whole number, one or more, got {self.points!r}.")
+        require("tolerance", self.tolerance, "lie between 0 and 1", lambda x: 0 <= x <= 1)
+        require_count("points", self.points)
 
     def kept(self, values: Array, times: Array, names: Sequence[str], rng: np.random.Generator | None) -> Array:
         """Return which of `values` (..., time, observable) are measured."""
@@ -76,8 +74,9 @@ class KeepExtremes:
     others: Gap | None = None
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.count, int) and self.count > 0):
-            raise ValueError(f"count must be a whole number, one or more, got {self.count!r}.")
+        require_count("count", self.count)
+        if self.others is not None:
+            require_gaps("others", [self.others])
 
     @property
     def random(self) -> bool:
@@ -110,6 +109,8 @@ class BelowLimit:
     random: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
+        if self.limit is None:
+            raise ValueError("BelowLimit needs a limit.")
         object.__setattr__(self, "limit", numbers("limit", self.limit))
 
     def kept(self, values: Array, times: Array, names: Sequence[str], rng: np.random.Generator | None) -> Array:

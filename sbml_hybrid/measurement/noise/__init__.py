@@ -4,7 +4,7 @@ from sbml_hybrid.measurement.noise.along import AdjustingMean, Autocorrelated, G
 from sbml_hybrid.measurement.noise.combining import OneOf, PerObservable, alone, column, of_observable, resolved
 from sbml_hybrid.measurement.noise.counts import NegativeBinomial, Poisson
 from sbml_hybrid.measurement.noise.gaussian import Linear, Lognormal, Normal
-from sbml_hybrid.measurement.noise.protocol import Noise, mean_of
+from sbml_hybrid.measurement.noise.protocol import Noise, mean_of, require_models
 from sbml_hybrid.measurement.noise.records import kind_of, noise_from_dict, to_dict
 from sbml_hybrid.measurement.noise.sequence import InSequence
 
@@ -26,6 +26,7 @@ __all__ = [
     "alone",
     "column",
     "mean_of",
+    "require_models",
     "to_dict",
     "noise_from_dict",
     "kind_of",

@@ -10,7 +10,7 @@ import numpy as np
 from sbml_hybrid.errors import DataError
 from sbml_hybrid.measurement.noise.gaussian import Gaussian, Law, with_limits
 from sbml_hybrid.measurement.noise.memory import conditional, filtered
-from sbml_hybrid.measurement.noise.protocol import Array, as_float, like, require_numbers, times_along
+from sbml_hybrid.measurement.noise.protocol import Array, as_float, floating, like, require_numbers, times_along
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,10 @@ class AdjustingMean(Gaussian):
         """Return the additive law around the pulled readout."""
         if len(truth.shape) < 2:
             raise DataError(f"AdjustingMean noise takes whole series (..., time, observable), got shape {truth.shape}.")
-        away = xp.mean(truth, axis=-2, keepdims=True) - truth
+        there = xp.logical_not(xp.isnan(truth))  # a series with fewer times than others ends in NaN
+        total = xp.sum(xp.where(there, truth, xp.zeros_like(truth)), axis=-2, keepdims=True)
+        points = xp.sum(as_float(there, truth, xp), axis=-2, keepdims=True)
+        away = total / xp.maximum(points, xp.ones_like(points)) - truth
         return Law(truth + self.weight * away, self.spread * xp.abs(away))
 
 
@@ -165,6 +168,7 @@ class Autocorrelated:
         times
             (time,) or (..., time), increasing.
         """
+        measured, truth = floating(measured, xp), floating(truth, xp)
         known = xp.logical_not(xp.isnan(measured))
         at = like(times_along(times, truth, self), measured, xp) + xp.zeros_like(measured)
         law = self.noise.law(truth, xp, times)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sbml_hybrid.errors import DataError
-from sbml_hybrid.measurement.noise.protocol import Array, require_numbers
+from sbml_hybrid.measurement.noise.protocol import Array, floating, require_numbers
 from sbml_hybrid.measurement.noise.special import (
     LOG_2PI,
     deviance,
@@ -62,6 +62,7 @@ class Counted:
         times
             Of no use here.
         """
+        measured, truth = floating(measured, xp), floating(truth, xp)
         known = xp.logical_not(xp.isnan(measured))
         expected = xp.maximum(truth, xp.zeros_like(truth)) * self.scale
         counts = xp.where(known, measured, xp.zeros_like(measured)) * self.scale + xp.zeros_like(expected)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sbml_hybrid.measurement.noise.protocol import Array, require_numbers
+from sbml_hybrid.measurement.noise.protocol import Array, floating, require_numbers
 from sbml_hybrid.measurement.noise.special import LOG_2PI, log_probability
 
 
@@ -88,6 +88,7 @@ class Gaussian:
         times
             (time,) or (..., time); of use to models that depend on it.
         """
+        measured, truth = floating(measured, xp), floating(truth, xp)
         known = xp.logical_not(xp.isnan(measured))
         law = self.law(truth, xp, times)
         standard = law.standard(xp.where(known, measured, truth), censored, xp)

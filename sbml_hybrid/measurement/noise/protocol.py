@@ -80,6 +80,14 @@ def times_along(times: Any, truth: Any, noise: Any) -> Array:
     return times[..., None]
 
 
+def floating(values: Any, xp: Any) -> Any:
+    """Return NumPy's whole numbers, which have neither NaN nor infinity, as floats; all else as it is."""
+    if xp is not np:
+        return values
+    values = np.asarray(values)
+    return values if values.dtype.kind == "f" else values.astype(float)
+
+
 def like(values: Any, model: Any, xp: Any) -> Any:
     """Return NumPy values as an array of `xp`, in the precision of `model`."""
     return values if xp is np else xp.convert_to_tensor(values, dtype=model.dtype)

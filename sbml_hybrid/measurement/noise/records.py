@@ -7,6 +7,8 @@ from dataclasses import fields, is_dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
+import numpy as np
+
 from sbml_hybrid.errors import unknown_name
 from sbml_hybrid.measurement.noise.along import AdjustingMean, Autocorrelated, Growing
 from sbml_hybrid.measurement.noise.combining import OneOf, PerObservable
@@ -25,7 +27,17 @@ KINDS = {
 
 
 def to_dict(noise: Any) -> dict[str, Any]:
-    """Return a noise model as plain values: its kind and its numbers, and the models inside it alike."""
+    """Return a noise model as plain values: its kind and its numbers, and the models inside it alike.
+
+    Raises
+    ------
+    ValueError
+        It, or one inside it, is no dataclass, so that what it was made of cannot be told.
+    """
+    if not is_dataclass(noise):
+        raise ValueError(
+            f"A noise model of one's own must be a dataclass, as datasets record its fields, got {noise!r}."
+        )
     return {"kind": type(noise).__name__, **{field.name: _plain(getattr(noise, field.name)) for field in fields(noise)}}
 
 
@@ -71,11 +83,13 @@ def kind_of(name: str) -> type:
 
 
 def _plain(value: Any) -> Any:
-    if is_dataclass(value):
+    if is_dataclass(value) or hasattr(value, "log_density"):
         return to_dict(value)
     if isinstance(value, Mapping):
         return {name: _plain(one) for name, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _built(value: Any) -> Any:

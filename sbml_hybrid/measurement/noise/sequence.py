@@ -15,7 +15,7 @@ from sbml_hybrid.measurement.noise.along import AdjustingMean, Growing
 from sbml_hybrid.measurement.noise.combining import OneOf, PerObservable, along
 from sbml_hybrid.measurement.noise.counts import Counted
 from sbml_hybrid.measurement.noise.gaussian import Gaussian, Law, Linear, Lognormal, Normal
-from sbml_hybrid.measurement.noise.protocol import Array, Noise, as_float, like, mean_of, require_models
+from sbml_hybrid.measurement.noise.protocol import Array, Noise, as_float, floating, like, mean_of, require_models
 from sbml_hybrid.measurement.noise.special import LOG_2PI, log_sum
 
 _ROUNDS, _COARSE = 4, 33  # of closing in on where the integrand is, and at how many places
@@ -88,6 +88,7 @@ class InSequence:
         times
             (time,) or (..., time).
         """
+        measured, truth = floating(measured, xp), floating(truth, xp)
         known = xp.logical_not(xp.isnan(measured))
         safe = xp.where(known, measured, xp.zeros_like(measured)) + xp.zeros_like(truth)
         codes = None if censored is None else as_float(censored, safe, xp) + xp.zeros_like(safe)
