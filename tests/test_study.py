@@ -281,6 +281,25 @@ def test_results_go_under_runs_by_default_and_a_moved_study_may_go_on(done, tmp_
         ("end = 20", "end = 0", StudyError, "end must be above 0"),
         ("keep = 0.7", "[split]\ntest = 0", ValueError, "test must lie between 0 and 1, got 0"),
         ("keep = 0.7", "[split]\ntest = 0.01", DataError, "test=0.01 of 30 draws leaves none to test on"),
+        ("keep = 0.7", '[split]\nby = "well"', StudyError, r'by must be "draw" or "condition", got .well. .*, line 14'),
+        (
+            "keep = 0.7",
+            '[split]\nby = "condition"',
+            StudyError,
+            r'by = "condition" in \[split\] of .* needs \[simulate.',
+        ),
+        (
+            "points = 21",
+            "points = [5, 9]",
+            StudyError,
+            r"points may differ with irregular = true alone, got \[5",
+        ),
+        (
+            "end = 20",
+            "end = 20\nirregular = true\njitter = 1.0",
+            StudyError,
+            "irregular in .* without times and jitter",
+        ),
         ("horizon = 4", "", StudyError, r"\[benchmark\] in .* lacks 'horizon'"),
         ("horizon = 4", "horizon = 40", StudyError, r"lookback 6 \+ horizon 40 = 46 time points, but .* at 21"),
         ('model = "cascade.ant"', "", StudyError, "names no model"),
@@ -505,6 +524,30 @@ values = { v = 6.0 }
     np.testing.assert_allclose(data["truth"].values[1::2, 0, 0], 6 / k[1::2], rtol=1e-9)
     with pytest.raises(StudyError, match="jitter has no meaning with steady_state"):
         sh.generate(write(tmp_path, said.replace("fold = 2", "jitter = 1.0")), tmp_path / "other")
+
+
+def test_times_at_random_can_be_said(tmp_path):
+    said = 'model = "cascade.ant"\n[simulate]\ndraws = 6\nend = 20\npoints = [4, 9]\nirregular = true\nseed = 5\n'
+    made = sh.generate(write(tmp_path / "place", said), tmp_path / "out")
+
+    times = sh.open(made.data)["time"]
+
+    np.testing.assert_array_equal(times, sh.irregular(6, (4, 9), 20.0, seed=5))
+
+
+def test_a_whole_condition_can_be_held_out(tmp_path):
+    study = EVERYTHING.replace("replicates = 2", "").replace(
+        "[measure]", "[split]\nby = 'condition'\ntest = 0.4\n[measure]"
+    )
+    rivals = '[benchmark]\nlookback = 4\nhorizon = 3\nrivals = { "series mean" = {} }\n'
+
+    outcome = run_study(write(tmp_path / "place", study + rivals), tmp_path / "out")
+
+    data = sh.open(outcome.folder / "data.zarr")
+    _, test = sh.split(data, test=0.4, seed=2, by="condition")
+    assert len(set(test["condition"].values)) == 1
+    assert set(outcome.scores["n_train"]) == {6} and outcome.scores["draw"].nunique() == 6  # of one by draw: 4 and 2
+    assert "40% of the conditions, whole" in outcome.report.read_text()
 
 
 def test_forecasters_compete_on_conditions_batches_and_times_of_their_own(tmp_path):

@@ -91,6 +91,10 @@ def _check_times(simulate: Simulation, reader: _Reader) -> None:
         raise StudyError(f"[simulate] in {reader.path} needs either end (and points) or times.")
     if simulate.end is not None and simulate.end <= 0:
         raise reader.error("simulate", "end", "must be above 0", simulate.end)
+    if simulate.irregular and (simulate.times is not None or simulate.jitter):
+        raise StudyError(f"irregular in [simulate] of {reader.path} needs end and points, without times and jitter.")
+    if isinstance(simulate.points, tuple) and not simulate.irregular:
+        raise reader.error("simulate", "points", "may differ with irregular = true alone", list(simulate.points))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ def how(plan: Plan, data: xr.Dataset) -> dict[str, str]:
     """Return what was done, a line for each part of the study."""
     study, recipe, model = plan.study, plan.recipe, plan.recipe.model
     asked, observed = study.simulate, json.loads(data.attrs["observables"])
-    planned = recipe.times if recipe.times.ndim == 1 else _planned(asked)
     formulas = [name if name == formula else f"{name} = {formula}" for name, formula in observed.items()]
     made = {"Model": f"{model.source}, content hash {model.hash}"}
     if plan.mechanism is not None:
@@ -28,8 +27,7 @@ def how(plan: Plan, data: xr.Dataset) -> dict[str, str]:
         f"vary, log-uniformly within {asked.fold:g}-fold of the model's values unless the study says otherwise",
         "Held fixed": "; ".join(f"{name}: {reason}" for name, reason in recipe.left_out.items()),
         **({"Conditions": ", ".join(asked.conditions)} if asked.conditions else {}),
-        "Times": f"{len(planned)} points, {planned[0]:g} to {planned[-1]:g} {model.time_unit}".rstrip()
-        + (f", each within about {asked.jitter:g} of its plan" if asked.jitter else ""),
+        "Times": _times(asked, model.time_unit),
         "Solver": _solver(data),
         "Measured": f"{'; '.join(formulas)}; {_assay(data)}",
         **settings_of(study.benchmark, study.split),
@@ -38,8 +36,13 @@ def how(plan: Plan, data: xr.Dataset) -> dict[str, str]:
     return made | versions()
 
 
-def _planned(asked: Simulation) -> np.ndarray:
-    return np.linspace(0.0, asked.end, asked.points) if asked.times is None else np.array(asked.times)
+def _times(asked: Simulation, unit: str) -> str:
+    if asked.irregular:
+        points = asked.points if isinstance(asked.points, int) else "{} to {}".format(*asked.points)
+        return f"{points} points for each trajectory at random, 0 to {asked.end:g} {unit}".rstrip()
+    planned = np.linspace(0.0, asked.end, asked.points) if asked.times is None else np.array(asked.times)
+    jitter = f", each within about {asked.jitter:g} of its plan" if asked.jitter else ""
+    return f"{len(planned)} points, {planned[0]:g} to {planned[-1]:g} {unit}".rstrip() + jitter
 
 
 def _solver(data: xr.Dataset) -> str:
@@ -73,7 +76,7 @@ def settings_of(asked: Benchmark, held_out: Split) -> dict[str, str]:
     """Return the settings of a benchmark in words."""
     known = f", known: {', '.join(asked.known)}" if asked.known else ""
     return {
-        "Held out": f"{held_out.test:.0%} of the draws, whole, seed {held_out.seed}",
+        "Held out": f"{held_out.test:.0%} of the {held_out.by}s, whole, seed {held_out.seed}",
         "Benchmark": f"{asked.lookback} points seen, {asked.horizon} forecast, from every {asked.horizon}-th point on, "
         f"seed {asked.seed}{known}",
     }

@@ -20,7 +20,7 @@ from sbml_hybrid.simulation.estimate import Estimate, estimate
 from sbml_hybrid.simulation.priors import around, names_of, of, prior_from_dict
 from sbml_hybrid.simulation.runs import Deterministic, run_from_dict
 from sbml_hybrid.simulation.steady import steady_state
-from sbml_hybrid.simulation.times import jittered
+from sbml_hybrid.simulation.times import irregular, jittered
 from sbml_hybrid.study.assays import assay_of
 from sbml_hybrid.study.file import Study
 from sbml_hybrid.study.sections import Simulation
@@ -43,8 +43,8 @@ class Recipe:
     settings
         What `simulate` is told beside draws and times: conditions, kind of run, quantities, dtype.
     times
-        Planned times (time,), and those of each trajectory (trajectory, sample) where they jitter; None for a steady
-        state.
+        Planned times (time,), or those of each trajectory (trajectory, sample) where they jitter or are irregular; None
+        for a steady state.
     assay
         The arguments of `measure`.
     cost
@@ -110,7 +110,7 @@ def _settings(study: Study) -> dict[str, Any]:
     asked, place = study.simulate, f"[simulate] of {study.path}"
     settings: dict[str, Any] = {"quantities": asked.quantities, "dtype": "float32" if asked.float32 else "float64"}
     if asked.steady_state:
-        for name in ("run", "times", "end", "jitter"):
+        for name in ("run", "times", "end", "jitter", "irregular"):
             if getattr(asked, name):
                 raise StudyError(f"{name} has no meaning with steady_state = true ({place}). Take one of them away.")
     try:
@@ -148,5 +148,7 @@ def _draws(model: Any, study: Study, conditions: Any) -> tuple[Design, dict[str,
 
 
 def _times(asked: Simulation, rows: int) -> np.ndarray:
+    if asked.irregular:
+        return irregular(rows, asked.points, asked.end, seed=asked.seed)
     planned = np.linspace(0.0, asked.end, asked.points) if asked.times is None else np.array(asked.times)
     return jittered(planned, rows, sd=asked.jitter, seed=asked.seed) if asked.jitter else planned

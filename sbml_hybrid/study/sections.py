@@ -54,6 +54,22 @@ def _numbers(value: Any) -> tuple[float, ...]:
     return tuple(_number()(item) for item in value)
 
 
+def _points(value: Any) -> int | tuple[int, int]:
+    if isinstance(value, list) and len(value) == 2:
+        fewest, most = (whole(1)(item) for item in value)
+        if fewest <= most:
+            return fewest, most
+    elif not isinstance(value, list):
+        return whole(2)(value)
+    raise ValueError("must be a whole number, or the fewest and the most, such as [5, 12]")
+
+
+def _side(value: Any) -> str:
+    if value not in ("draw", "condition"):
+        raise ValueError('must be "draw" or "condition"')
+    return value
+
+
 def _observables(value: Any) -> tuple[str, ...] | dict[str, str]:
     if isinstance(value, dict) and value and all(isinstance(item, str) for item in value.values()):
         return dict(value)
@@ -97,7 +113,8 @@ class Simulation:
 
     draws: int = _setting(whole(2))
     end: float | None = _setting(_number(0), None)
-    points: int = _setting(whole(2), 101)
+    points: int | tuple[int, int] = _setting(_points, 101)
+    irregular: bool = _setting(_flag, False)
     times: tuple[float, ...] | None = _setting(_numbers, None)
     fold: float = _setting(_number(1), 1.5)
     of: tuple[str, ...] | None = _setting(_names, None)
@@ -133,10 +150,11 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Split:
-    """``[split]``: which share of the draws is held out."""
+    """``[split]``: which share of the draws, or of the conditions, is held out."""
 
     test: float = _setting(_number(0, 1), 0.2)
     seed: int = _setting(whole(0), 2)
+    by: str = _setting(_side, "draw")
 
 
 @dataclass(frozen=True)

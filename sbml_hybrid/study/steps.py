@@ -227,7 +227,7 @@ def _data(kept: Folder, recipe: Recipe, truth: xr.Dataset, mark: str) -> xr.Data
 
 
 def _contest(kept: Folder, contest: Contest) -> Outcome:
-    train, test = split(contest.data, contest.split.test, seed=contest.split.seed)
+    train, test = split(contest.data, contest.split.test, seed=contest.split.seed, by=contest.split.by)
     asked = contest.benchmark
     cells = kept.path / "cells"
     scores = benchmark(
