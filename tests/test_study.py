@@ -172,7 +172,7 @@ def test_an_interrupted_benchmark_goes_on_where_it_stopped(done, tmp_path, fits,
 
     assert len(fits) == 2  # one before the interruption, one after it
     assert (outcome.folder / "scores.parquet").read_bytes() == (expected.folder / "scores.parquet").read_bytes()
-    assert not [p for p in outcome.folder.rglob(".*") if p.is_file()]
+    assert [p.name for p in outcome.folder.rglob(".*") if p.is_file()] == [".lock"]
 
 
 @pytest.mark.parametrize("step", ["truth.zarr", "data.zarr"])
@@ -244,12 +244,37 @@ def test_foreign_files_are_left_alone(tmp_path):
     assert files(tmp_path / "mine") == {"thesis.tex": b"all my work"}
 
 
+def test_two_runs_never_work_in_one_folder_at_once(again, fits):
+    path, folder = again
+    before = (folder / "log.txt").read_bytes()
+    busy = pytest.raises(StudyError, match="Another process is at work in .*. Let it end, or choose another folder")
+
+    with folders.Folder.claim(folder, "small", path, "content"), busy:
+        run_study(path, folder)
+    assert (folder / "log.txt").read_bytes() == before
+    run_study(path, folder)  # the folder is free again
+
+    assert not fits
+
+
+def test_results_need_a_folder_on_a_disk(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path / "place")
+
+    with pytest.raises(StudyError, match="s3://bucket/out is far away, and the results need a folder on a disk"):
+        run_study(path, "s3://bucket/out")
+
+    assert [p.name for p in tmp_path.iterdir()] == ["place"]
+
+
 def test_results_go_under_runs_by_default_and_a_moved_study_may_go_on(done, tmp_path, monkeypatch, fits):
     path, _ = done
     monkeypatch.chdir(tmp_path)
 
-    assert folders.Folder.claim(tmp_path / "runs" / "small", "small", path, "content").path.is_dir()
-    moved = folders.Folder.claim(tmp_path / "runs" / "small", "small", tmp_path / "small.toml", "content")
+    with folders.Folder.claim(tmp_path / "runs" / "small", "small", path, "content") as kept:
+        assert kept.path.is_dir()
+    with folders.Folder.claim(tmp_path / "runs" / "small", "small", tmp_path / "small.toml", "content") as moved:
+        pass
 
     assert json.loads((moved.path / "study.json").read_text())["source"] == str(tmp_path / "small.toml")
     with pytest.raises(StudyError, match="holds another study"):  # moved and edited
