@@ -34,7 +34,8 @@ def setup(app):
     """Draw the pictures before the pages are read."""
     import gallery
     import gallery_assay
+    import gallery_runs
     import gallery_steady
 
-    for pictures in (gallery, gallery_assay, gallery_steady):
+    for pictures in (gallery, gallery_assay, gallery_runs, gallery_steady):
         app.connect("builder-inited", lambda app, pictures=pictures: pictures.draw(Path(app.srcdir) / "_gallery"))
