@@ -173,7 +173,7 @@ def test_an_interrupted_benchmark_goes_on_where_it_stopped(done, tmp_path, fits,
 
     assert len(fits) == 2  # one before the interruption, one after it
     assert (outcome.folder / "scores.parquet").read_bytes() == (expected.folder / "scores.parquet").read_bytes()
-    assert not [p for p in outcome.folder.rglob(".*") if p.is_file()]
+    assert [p.name for p in outcome.folder.rglob(".*") if p.is_file()] == [".lock"]
 
 
 @pytest.mark.parametrize("step", ["truth.zarr", "data.zarr"])
@@ -245,12 +245,37 @@ def test_foreign_files_are_left_alone(tmp_path):
     assert files(tmp_path / "mine") == {"thesis.tex": b"all my work"}
 
 
+def test_two_runs_never_work_in_one_folder_at_once(again, fits):
+    path, folder = again
+    before = (folder / "log.txt").read_bytes()
+    busy = pytest.raises(StudyError, match="Another process is at work in .*. Let it end, or choose another folder")
+
+    with folders.Folder.claim(folder, "small", path, "content"), busy:
+        run_study(path, folder)
+    assert (folder / "log.txt").read_bytes() == before
+    run_study(path, folder)  # the folder is free again
+
+    assert not fits
+
+
+def test_results_need_a_folder_on_a_disk(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path / "place")
+
+    with pytest.raises(StudyError, match="s3://bucket/out is far away, and the results need a folder on a disk"):
+        run_study(path, "s3://bucket/out")
+
+    assert [p.name for p in tmp_path.iterdir()] == ["place"]
+
+
 def test_results_go_under_runs_by_default_and_a_moved_study_may_go_on(done, tmp_path, monkeypatch, fits):
     path, _ = done
     monkeypatch.chdir(tmp_path)
 
-    assert folders.Folder.claim(tmp_path / "runs" / "small", "small", path, "content").path.is_dir()
-    moved = folders.Folder.claim(tmp_path / "runs" / "small", "small", tmp_path / "small.toml", "content")
+    with folders.Folder.claim(tmp_path / "runs" / "small", "small", path, "content") as kept:
+        assert kept.path.is_dir()
+    with folders.Folder.claim(tmp_path / "runs" / "small", "small", tmp_path / "small.toml", "content") as moved:
+        pass
 
     assert json.loads((moved.path / "study.json").read_text())["source"] == str(tmp_path / "small.toml")
     with pytest.raises(StudyError, match="holds another study"):  # moved and edited
@@ -283,6 +308,25 @@ def test_results_go_under_runs_by_default_and_a_moved_study_may_go_on(done, tmp_
         ("end = 20", "end = 0", StudyError, "end must be above 0"),
         ("keep = 0.7", "[split]\ntest = 0", ValueError, "test must lie between 0 and 1, got 0"),
         ("keep = 0.7", "[split]\ntest = 0.01", DataError, "test=0.01 of 30 draws leaves none to test on"),
+        ("keep = 0.7", '[split]\nby = "well"', StudyError, r'by must be "draw" or "condition", got .well. .*, line 14'),
+        (
+            "keep = 0.7",
+            '[split]\nby = "condition"',
+            StudyError,
+            r'by = "condition" in \[split\] of .* needs \[simulate.',
+        ),
+        (
+            "points = 21",
+            "points = [5, 9]",
+            StudyError,
+            r"points may differ with irregular = true alone, got \[5",
+        ),
+        (
+            "end = 20",
+            "end = 20\nirregular = true\njitter = 1.0",
+            StudyError,
+            "irregular in .* without times and jitter",
+        ),
         ("horizon = 4", "", StudyError, r"\[benchmark\] in .* lacks 'horizon'"),
         ("horizon = 4", "horizon = 40", StudyError, r"lookback 6 \+ horizon 40 = 46 time points, but .* at 21"),
         ('model = "cascade.ant"', "", StudyError, "names no model"),
@@ -566,7 +610,7 @@ def test_a_study_says_times_of_each_trajectory_s_own(tmp_path, said, times):
         ("end = 9\nirregular = true\njitter = 0.1", "need end and points, and neither times nor jitter"),
         ("times = [1, 2]\nirregular = true", "need end and points, and neither times nor jitter"),
         ("end = 9\npoints = [3, 6]", r"points may be \[fewest, most\] with irregular = true only, got \(3, 6\)"),
-        ("end = 9\npoints = [6, 3]\nirregular = true", r"points must be .*fewest, most.*\[simulate\] of"),
+        ("end = 9\npoints = [6, 3]\nirregular = true", r"points must be .*the fewest and the most.*\[simulate\] of"),
         ("end = 9\njitter = [0.1, 0.2]", r"one for each of 101 times.*\[simulate\] of"),
         ("end = 9\ndesign = 'grid'\ndraws = { k1 = 0 }", "draws must be a whole number, 1 or more"),
     ],
@@ -584,6 +628,21 @@ def test_a_study_says_how_many_levels_each_quantity_of_a_grid_has(tmp_path):
 
     expected = sh.sample(sh.around(recipe.model, 1.5), {"k1": 3, "k2": 2}, seed=0, design="grid")
     pd.testing.assert_frame_equal(recipe.draws.rows(0, 6), expected)
+
+
+def test_a_whole_condition_can_be_held_out(tmp_path):
+    study = EVERYTHING.replace("replicates = 2", "").replace(
+        "[measure]", "[split]\nby = 'condition'\ntest = 0.4\n[measure]"
+    )
+    rivals = '[benchmark]\nlookback = 4\nhorizon = 3\nrivals = { "series mean" = {} }\n'
+
+    outcome = run_study(write(tmp_path / "place", study + rivals), tmp_path / "out")
+
+    data = sh.open(outcome.folder / "data.zarr")
+    _, test = sh.split(data, test=0.4, seed=2, by="condition")
+    assert len(set(test["condition"].values)) == 1
+    assert set(outcome.scores["n_train"]) == {6} and outcome.scores["draw"].nunique() == 6  # of one by draw: 4 and 2
+    assert "40% of the conditions, whole" in outcome.report.read_text()
 
 
 def test_forecasters_compete_on_conditions_batches_and_times_of_their_own(tmp_path):

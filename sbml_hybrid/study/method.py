@@ -82,7 +82,7 @@ def settings_of(asked: Benchmark, held_out: Split) -> dict[str, str]:
     """Return the settings of a benchmark in words."""
     known = f", known: {', '.join(asked.known)}" if asked.known else ""
     return {
-        "Held out": f"{held_out.test:.0%} of the draws, whole, seed {held_out.seed}",
+        "Held out": f"{held_out.test:.0%} of the {held_out.by}s, whole, seed {held_out.seed}",
         "Benchmark": f"{asked.lookback} points seen, {asked.horizon} forecast, from every {asked.horizon}-th point on, "
         f"seed {asked.seed}{known}",
     }

@@ -64,16 +64,26 @@ def _number_or_numbers(value: Any) -> float | tuple[float, ...]:
     return tuple(_number(0)(item) for item in _numbers(value)) if isinstance(value, list) else _number(0)(value)
 
 
-def _points(value: Any) -> int | tuple[int, ...]:
-    if isinstance(value, list) and len(value) == 2:
-        return tuple(whole(1)(item) for item in value)
-    return whole(2)(value)
-
-
 def _draws(value: Any) -> int | dict[str, int]:
     if isinstance(value, dict) and value:
         return {name: whole(1)(item) for name, item in value.items()}
     return whole(1)(value)
+
+
+def _points(value: Any) -> int | tuple[int, int]:
+    if isinstance(value, list) and len(value) == 2:
+        fewest, most = (whole(1)(item) for item in value)
+        if fewest <= most:
+            return fewest, most
+    elif not isinstance(value, list):
+        return whole(2)(value)
+    raise ValueError("must be a whole number, or the fewest and the most, such as [5, 12]")
+
+
+def _side(value: Any) -> str:
+    if value not in ("draw", "condition"):
+        raise ValueError('must be "draw" or "condition"')
+    return value
 
 
 def _observables(value: Any) -> tuple[str, ...] | dict[str, str]:
@@ -157,10 +167,11 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Split:
-    """``[split]``: which share of the draws is held out."""
+    """``[split]``: which share of the draws, or of the conditions, is held out."""
 
     test: float = _setting(_number(0, 1), 0.2)
     seed: int = _setting(whole(0), 2)
+    by: str = _setting(_side, "draw")
 
 
 @dataclass(frozen=True)
