@@ -20,7 +20,6 @@ from sbml_hybrid.simulation.engine import aliases_of, compiled, roadrunner, sent
 from sbml_hybrid.simulation.switches import has_hidden_jumps, has_jumps
 
 _libc = ctypes.CDLL(None)
-_NAMED = roadrunner.Config.PYTHON_ENABLE_NAMED_MATRIX
 
 OK, FAILED, BUDGET, NOT_FINITE, PENDING = 0, 1, 2, 3, -1
 WORKER_LOST, NOT_STEADY, DIVERGED, NOT_EQUILIBRATED = 9, 10, 11, 12
@@ -300,18 +299,9 @@ class Solver:
         return values
 
     def _simulate(self, times: np.ndarray) -> np.ndarray:
-        """What ``engine.simulate(times=times)`` returns, without the 10 to 15 us of its own bookkeeping.
-
-        Every named array that libroadrunner hands out leaves 128 bytes behind, 64 MB after half a million trajectories;
-        its plain ones do not.
-        """
+        """What ``engine.simulate(times=times)`` returns, without the 10 to 15 us of its own bookkeeping."""
         self.engine._setSimulateOptionsTimes(self._options, times.tolist())
-        named = roadrunner.Config.getValue(_NAMED)
-        roadrunner.Config.setValue(_NAMED, False)
-        try:
-            return self.engine._simulate(self._options)
-        finally:
-            roadrunner.Config.setValue(_NAMED, named)
+        return self.engine._simulate(self._options)
 
 
 def _scaled_to(start: np.ndarray, absolute: float) -> float | list[float]:

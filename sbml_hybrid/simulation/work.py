@@ -18,6 +18,7 @@ from sbml_hybrid.data.places import Place
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.parallel import one_blas_thread
 from sbml_hybrid.quiet import quiet
+from sbml_hybrid.simulation.engine import plain_arrays
 from sbml_hybrid.simulation.rest import Rest, Starts
 from sbml_hybrid.simulation.rows import Rows
 from sbml_hybrid.simulation.runs import Run
@@ -152,7 +153,7 @@ def _trajectories(task: Task, rows: Rows) -> tuple[dict[str, np.ndarray], list[t
     selections, solver = list(task.selections), solver_of(model)
     grid = times = None
     # Steady states are linear algebra, whose rounding must not depend on the number of cores.
-    with quiet(), one_blas_thread() if rest or task.codes else nullcontext():
+    with quiet(), plain_arrays(), one_blas_thread() if rest or task.codes else nullcontext():
         for i in range(n):
             if grid is None or rows.times.ndim == 2:
                 times = rows.times_of(i)

@@ -1,5 +1,6 @@
 """A worker that simulates on and on does not grow."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,13 @@ def test_a_process_keeps_nothing_of_the_trajectories_it_has_handed_out():
     assert resident() - before < 60 * 12_000  # libroadrunner's named arrays would keep 128 bytes each
 
 
-def test_a_users_own_libroadrunner_still_names_its_columns():
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_users_own_libroadrunner_still_names_its_columns(threads):
     model = sh.load("S -> ; k*S; S = 10; k = 0.3")
-    sh.simulate(model, times=np.linspace(0, 1, 3))
+    draws = sh.sample(sh.around(model, fold=2), 300, seed=0)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda _: sh.simulate(model, draws, times=np.linspace(0, 1, 3)), range(threads)))
 
     assert sh.to_roadrunner(model).simulate(0, 1, 3).colnames == ["time", "[S]"]
     assert roadrunner.Config.getValue(roadrunner.Config.PYTHON_ENABLE_NAMED_MATRIX)
