@@ -34,7 +34,9 @@ def setup(app):
     """Draw the pictures before the pages are read."""
     import gallery
     import gallery_assay
+    import gallery_priors
+    import gallery_runs
     import gallery_steady
 
-    for pictures in (gallery, gallery_assay, gallery_steady):
+    for pictures in (gallery, gallery_assay, gallery_priors, gallery_runs, gallery_steady):
         app.connect("builder-inited", lambda app, pictures=pictures: pictures.draw(Path(app.srcdir) / "_gallery"))

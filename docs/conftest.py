@@ -11,7 +11,7 @@ from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParse
 
 ROOT = Path(__file__).resolve().parents[1]
 
-collect_ignore = ["conf.py", "gallery.py", "gallery_assay.py", "gallery_steady.py"]
+collect_ignore_glob = ["conf.py", "gallery*.py"]
 
 
 def run_console(example):

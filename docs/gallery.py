@@ -39,7 +39,6 @@ def draw(folder: Path) -> None:
         )
     wolf = sh.load(ROOT / "models" / "wolf_heinrich_2000.ant")
     sh.plots.network(wolf, currency=("ATP", "NAD")).save(folder / "currency.png")
-    sh.plots.draws(_tied_draws()).save(folder / "draws.png")
     _chance(folder)
     (folder / "gallery.md").write_text("\n".join(page))
     draw_noises(folder)
@@ -63,18 +62,8 @@ def _chance(folder: Path) -> None:
         for axes, (said, run) in zip(panels, runs.items(), strict=True):
             sh.plots.trajectories(sh.simulate(gene, cells, times=times, run=run), ["P"], axes=[axes])
             axes.plot(times, smooth, color="black", linewidth=2)
-            axes.text(0.03, 0.96, said, transform=axes.transAxes, va="top")
+            axes.text(0.97, 0.96, said, transform=axes.transAxes, va="top", ha="right")
         figure.savefig(folder / f"{name}.png", dpi=120)
-
-
-def _tied_draws():
-    """Return the draws of priors.md."""
-    binding = sh.priors.Joint(
-        {"kf": sh.priors.LogNormal(0.5, fold=2), "kcat": sh.priors.LogNormal(1, fold=2)},
-        correlation=[[1, 0.8], [0.8, 1]],
-        formulas={"kr": "kf / 2.5"},
-    )
-    return sh.sample({"binding": binding, "init([S])": sh.priors.Gamma(4, 2.5)}, 2000, seed=0)
 
 
 def draw_noises(folder: Path) -> None:

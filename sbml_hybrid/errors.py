@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
+from numbers import Real
 
 
 class SbmlHybridError(Exception):
@@ -71,6 +73,11 @@ def unknown_name(kind: str, name: str, known: Iterable[str], where: str) -> Unkn
     listed = ", ".join(known[:12]) + (f", ... ({len(known)} in all)" if len(known) > 12 else "")
     there = f" Known: {listed}." if known else f" There is no {kind} at all."
     return UnknownName(f"No {kind} {name!r} in {where}.{hint}{there}")
+
+
+def is_number(value: object) -> bool:
+    """Return whether `value` is one finite number, as Python or NumPy has them."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def missing_extra(package: str, extra: str, purpose: str) -> MissingExtra:

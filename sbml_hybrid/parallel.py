@@ -72,6 +72,11 @@ def uses_processes(jobs: int | None, total: int) -> bool:
     return _configured() or (jobs != 1 and total > 1)
 
 
+def processes(jobs: int | None, total: int) -> int:
+    """Return how many processes `ordered_map` would keep at work with `total` items; ValueError as there."""
+    return min(_workers(jobs).count(), total) if uses_processes(jobs, total) else 1
+
+
 def _in_order(arriving: Iterator[tuple[int, Any]]) -> Iterator[Any]:
     waiting: dict[int, Any] = {}
     following = 0

@@ -83,6 +83,17 @@ def test_the_verbs_do_what_the_api_does(place, capsys):
     assert "12 trajectories, 1 quantities varied, 0 failed." in capsys.readouterr().out
 
 
+def test_an_assays_schedule_replicates_and_limits_can_be_said(place):
+    say("simulate decay.ant --draws 5 --end 10 --points 21 -o truth.zarr")
+
+    assert say("measure truth.zarr --schedule 0 2 5 --replicates 3 --low 0.5 --high 9 --seed 1 -o data.zarr") == 0
+
+    truth, limits = sh.open("truth.zarr"), sh.Limits(low=0.5, high=9)
+    expected = sh.measure(truth, schedule=[0, 2, 5], replicates=3, limits=limits, seed=1)
+    assert sh.open("data.zarr").identical(sh.open(sh.save(expected, "expected.zarr")))
+    assert sh.open("data.zarr")["censored"].any()
+
+
 def test_benchmark_ends_with_a_ranking_and_a_report(place, capsys):
     say("simulate decay.ant --draws 20 --end 10 --points 21 -o truth.zarr")
     say("measure truth.zarr --observables S S+P --keep 0.8 -o data.zarr")
@@ -130,6 +141,7 @@ def test_a_table_of_ones_own_is_benchmarked_without_a_model(place, capsys):
         ("measure t.zarr --noise loud -o data.zarr", "'loud'"),
         ("measure decay.ant -o decay.ant", "decay.ant is there already"),
         ("benchmark t.zarr --lookback 5 --horizon 5 -o out", "There is no dataset at t.zarr"),
+        ("measure t.zarr --low high -o data.zarr", "argument --low: invalid float value: 'high'"),
         ("run study.toml", "There is no study file at study.toml"),
         ("runn study.toml", "invalid choice: 'runn'"),
     ],

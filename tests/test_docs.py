@@ -7,7 +7,7 @@ import re
 import pytest
 
 import sbml_hybrid as sh
-from sbml_hybrid import cli
+from sbml_hybrid.options import parser
 from sbml_hybrid.study import file
 
 
@@ -28,7 +28,7 @@ def test_every_setting_of_a_study_is_on_its_page(page):
 
 
 def test_every_verb_and_option_is_on_the_page(page):
-    (verbs,) = (a for a in cli._parser()._actions if isinstance(a, argparse._SubParsersAction))
+    (verbs,) = (a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
     rows = {row.split()[1].strip("`"): row for row in page.splitlines() if row.startswith("| `")}
 
     for name, verb in verbs.choices.items():

@@ -25,6 +25,7 @@ model cascade
   k1 = 0.3; k2 = 0.2
 end
 """
+nan, SPREAD = np.nan, np.linspace(0, 20, 5)
 WRONG = MODEL.replace("k2*P", "k2*P*P/(1 + P)").replace("model cascade", "model lumped")
 STUDY = """
 title = "A small cascade"
@@ -172,7 +173,7 @@ def test_an_interrupted_benchmark_goes_on_where_it_stopped(done, tmp_path, fits,
 
     assert len(fits) == 2  # one before the interruption, one after it
     assert (outcome.folder / "scores.parquet").read_bytes() == (expected.folder / "scores.parquet").read_bytes()
-    assert not [p for p in outcome.folder.rglob(".*") if p.is_file()]
+    assert [p.name for p in outcome.folder.rglob(".*") if p.is_file()] == [".lock"]
 
 
 @pytest.mark.parametrize("step", ["truth.zarr", "data.zarr"])
@@ -244,12 +245,37 @@ def test_foreign_files_are_left_alone(tmp_path):
     assert files(tmp_path / "mine") == {"thesis.tex": b"all my work"}
 
 
+def test_two_runs_never_work_in_one_folder_at_once(again, fits):
+    path, folder = again
+    before = (folder / "log.txt").read_bytes()
+    busy = pytest.raises(StudyError, match="Another process is at work in .*. Let it end, or choose another folder")
+
+    with folders.Folder.claim(folder, "small", path, "content"), busy:
+        run_study(path, folder)
+    assert (folder / "log.txt").read_bytes() == before
+    run_study(path, folder)  # the folder is free again
+
+    assert not fits
+
+
+def test_results_need_a_folder_on_a_disk(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path / "place")
+
+    with pytest.raises(StudyError, match="s3://bucket/out is far away, and the results need a folder on a disk"):
+        run_study(path, "s3://bucket/out")
+
+    assert [p.name for p in tmp_path.iterdir()] == ["place"]
+
+
 def test_results_go_under_runs_by_default_and_a_moved_study_may_go_on(done, tmp_path, monkeypatch, fits):
     path, _ = done
     monkeypatch.chdir(tmp_path)
 
-    assert folders.Folder.claim(tmp_path / "runs" / "small", "small", path, "content").path.is_dir()
-    moved = folders.Folder.claim(tmp_path / "runs" / "small", "small", tmp_path / "small.toml", "content")
+    with folders.Folder.claim(tmp_path / "runs" / "small", "small", path, "content") as kept:
+        assert kept.path.is_dir()
+    with folders.Folder.claim(tmp_path / "runs" / "small", "small", tmp_path / "small.toml", "content") as moved:
+        pass
 
     assert json.loads((moved.path / "study.json").read_text())["source"] == str(tmp_path / "small.toml")
     with pytest.raises(StudyError, match="holds another study"):  # moved and edited
@@ -270,7 +296,8 @@ def test_results_go_under_runs_by_default_and_a_moved_study_may_go_on(done, tmp_
         ('{ kind = "series mean" }', "{}", UnknownName, "No forecaster 'another mean'"),
         ('"series mean" = {}', "ridge = { depth = 3 }", UnknownName, r"No setting 'depth' in \[benchmark.rivals\]"),
         ('"P + Q"', '"P + R"', UnknownName, "'R'"),
-        ("draws = 30", "draws = 0", StudyError, r"draws must be a whole number, 2 or more, got 0 .*, line 7"),
+        ("draws = 30", "draws = 0", StudyError, r"draws must be a whole number, 1 or more, got 0 .*, line 7"),
+        ("draws = 30", "draws = 1", DataError, "1 draws? .*test"),
         ("draws = 30", "draws = true", StudyError, "draws must be a whole number"),
         ("keep = 0.7", "keep = 7", StudyError, "keep must lie in 0 to 1, got 7"),
         ("keep = 0.7", 'noise = "lognormal"', StudyError, "The noise 'lognormal' cannot be read. Write a kind"),
@@ -281,6 +308,25 @@ def test_results_go_under_runs_by_default_and_a_moved_study_may_go_on(done, tmp_
         ("end = 20", "end = 0", StudyError, "end must be above 0"),
         ("keep = 0.7", "[split]\ntest = 0", ValueError, "test must lie between 0 and 1, got 0"),
         ("keep = 0.7", "[split]\ntest = 0.01", DataError, "test=0.01 of 30 draws leaves none to test on"),
+        ("keep = 0.7", '[split]\nby = "well"', StudyError, r'by must be "draw" or "condition", got .well. .*, line 14'),
+        (
+            "keep = 0.7",
+            '[split]\nby = "condition"',
+            StudyError,
+            r'by = "condition" in \[split\] of .* needs \[simulate.',
+        ),
+        (
+            "points = 21",
+            "points = [5, 9]",
+            StudyError,
+            r"points may differ with irregular = true alone, got \[5",
+        ),
+        (
+            "end = 20",
+            "end = 20\nirregular = true\njitter = 1.0",
+            StudyError,
+            "irregular in .* without times and jitter",
+        ),
         ("horizon = 4", "", StudyError, r"\[benchmark\] in .* lacks 'horizon'"),
         ("horizon = 4", "horizon = 40", StudyError, r"lookback 6 \+ horizon 40 = 46 time points, but .* at 21"),
         ('model = "cascade.ant"', "", StudyError, "names no model"),
@@ -519,8 +565,85 @@ values = { v = 6.0 }
     k = data["parameters"].sel(parameter="k").values
     assert data["condition"].values.tolist() == ["control", "dosed"] * 5
     np.testing.assert_allclose(data["truth"].values[1::2, 0, 0], 6 / k[1::2], rtol=1e-9)
+    two = said.replace(
+        "[measure]",
+        """before = { v = "past" }
+priors.past = { kind = "Discrete", values = [1, 3] }
+conditions.own = {}
+[measure]""",
+    ).replace("[simulate]\ndraws = 5", "[simulate]\ndraws = { k = 2, v = 1, past = 2 }\ndesign = 'grid'")
+    data = sh.open(sh.generate(write(tmp_path, two), tmp_path / "two").data)
+    assert json.loads(data.attrs["run"])["before"] == [["v", "past"]]
+    assert (data["status"] == 0).all() and data["parameters"].sel(parameter="past").values.tolist() == [1, 3, 1, 3]
+    with pytest.raises(StudyError, match="before in .simulate. of .* needs steady_state = true"):
+        sh.generate(write(tmp_path, two.replace("steady_state = true", "end = 3")), tmp_path / "other")
+    with pytest.raises(StudyError, match="A steady state has no times. Try: steady_state = true"):
+        sh.generate(
+            write(tmp_path, said.replace("steady_state = true", 'end = 3\nrun.kind = "SteadyState"')),
+            tmp_path / "other",
+        )
     with pytest.raises(StudyError, match="jitter has no meaning with steady_state"):
         sh.generate(write(tmp_path, said.replace("fold = 2", "jitter = 1.0")), tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("said", "times"),
+    [
+        ("end = 20\npoints = 5\njitter = [0, 0, 1, 1, 2]", lambda: sh.jittered(SPREAD, 4, sd=[0, 0, 1, 1, 2], seed=0)),
+        ("end = 20\npoints = [3, 6]\nirregular = true", lambda: sh.irregular(4, (3, 6), 20, seed=0)),
+        ("end = 20\npoints = 4\nirregular = true", lambda: sh.irregular(4, 4, 20, seed=0)),
+        ("times = [[0, 1], [2, 5, 9], [0, 3], [1]]", lambda: [[0, 1, nan], [2, 5, 9], [0, 3, nan], [1, nan, nan]]),
+    ],
+)
+def test_a_study_says_times_of_each_trajectory_s_own(tmp_path, said, times):
+    recipe = make_recipe(read_study(write(tmp_path, STUDY.replace("end = 20\npoints = 21", said).replace("30", "4"))))
+
+    np.testing.assert_array_equal(recipe.times, times())
+    np.testing.assert_array_equal(recipe.trial["time"], times())
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("times = [[0, 1], [2, 5, 9]]", r"times has 2 lists, one per trajectory, and there are 30 .*\[simulate\]"),
+        ("times = [[0, 1], 3]", r"times must be a list of numbers"),
+        ("times = [[0, 1]]\njitter = 0.1", "times of each trajectory's own .* need no jitter"),
+        ("end = 9\nirregular = true\njitter = 0.1", "need end and points, and neither times nor jitter"),
+        ("times = [1, 2]\nirregular = true", "need end and points, and neither times nor jitter"),
+        ("end = 9\npoints = [3, 6]", r"points may be \[fewest, most\] with irregular = true only, got \(3, 6\)"),
+        ("end = 9\npoints = [6, 3]\nirregular = true", r"points must be .*the fewest and the most.*\[simulate\] of"),
+        ("end = 9\njitter = [0.1, 0.2]", r"one for each of 101 times.*\[simulate\] of"),
+        ("end = 9\ndesign = 'grid'\ndraws = { k1 = 0 }", "draws must be a whole number, 1 or more"),
+    ],
+)
+def test_times_and_levels_that_cannot_be_are_refused_with_their_place(tmp_path, said, message):
+    study = STUDY.replace("draws = 30\n", "" if "draws" in said else "draws = 30\n")
+    with pytest.raises(StudyError, match=message):
+        sh.generate(write(tmp_path, study.replace("end = 20\npoints = 21", said)), tmp_path / "out")
+
+
+def test_a_study_says_how_many_levels_each_quantity_of_a_grid_has(tmp_path):
+    study = STUDY.replace("draws = 30", 'draws = { k1 = 3, k2 = 2 }\ndesign = "grid"')
+
+    recipe = make_recipe(read_study(write(tmp_path, study)))
+
+    expected = sh.sample(sh.around(recipe.model, 1.5), {"k1": 3, "k2": 2}, seed=0, design="grid")
+    pd.testing.assert_frame_equal(recipe.draws.rows(0, 6), expected)
+
+
+def test_a_whole_condition_can_be_held_out(tmp_path):
+    study = EVERYTHING.replace("replicates = 2", "").replace(
+        "[measure]", "[split]\nby = 'condition'\ntest = 0.4\n[measure]"
+    )
+    rivals = '[benchmark]\nlookback = 4\nhorizon = 3\nrivals = { "series mean" = {} }\n'
+
+    outcome = run_study(write(tmp_path / "place", study + rivals), tmp_path / "out")
+
+    data = sh.open(outcome.folder / "data.zarr")
+    _, test = sh.split(data, test=0.4, seed=2, by="condition")
+    assert len(set(test["condition"].values)) == 1
+    assert set(outcome.scores["n_train"]) == {6} and outcome.scores["draw"].nunique() == 6  # of one by draw: 4 and 2
+    assert "40% of the conditions, whole" in outcome.report.read_text()
 
 
 def test_forecasters_compete_on_conditions_batches_and_times_of_their_own(tmp_path):

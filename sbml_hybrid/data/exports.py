@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
+from sbml_hybrid.data.places import place_of
 from sbml_hybrid.data.series import INDEX, is_series, write_series
 from sbml_hybrid.data.store import whole
 from sbml_hybrid.data.tables import about_trajectories, from_table, table_of
@@ -53,7 +54,7 @@ def write_csv(
     """
     if one_per not in (None, "trajectory"):
         raise ValueError(f"one_per must be 'trajectory', or None for one tidy file, got {one_per!r}.")
-    path, about = Path(path).expanduser(), about_trajectories(data, variable)
+    path, about = _on_disk(path), about_trajectories(data, variable)
     ours = path.is_file() if one_per is None else is_series(path)
     if path.exists() and not (overwrite and ours):
         raise FileExistsError(f"{path} is there already. Choose another name, or say overwrite=True.")
@@ -100,7 +101,7 @@ def write_parquet(
     import pyarrow as pa
     from pyarrow import parquet
 
-    path, about = Path(path).expanduser(), about_trajectories(data, variable)
+    path, about = _on_disk(path), about_trajectories(data, variable)
     if path.exists() and not (overwrite and path.is_file()):
         raise FileExistsError(f"{path} is there already. Choose another name, or say overwrite=True.")
     with whole(path) as partial:
@@ -138,6 +139,13 @@ def read_parquet(path: str | os.PathLike) -> xr.Dataset:
     except Exception as error:  # pyarrow has many ways to say so
         raise DataError(f"{path.name} is no Parquet file that can be read ({str(error).splitlines()[0]}).") from error
     return from_table(table)
+
+
+def _on_disk(path: str | os.PathLike) -> Path:
+    place = place_of(path)
+    if place.path is None:
+        raise ValueError(f"{place}: tables are written to disks only. Write it here and copy it, or use sh.save.")
+    return Path(str(place))
 
 
 def _pieces(data: xr.Dataset, variable: str) -> Iterator[xr.Dataset]:

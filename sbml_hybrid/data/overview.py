@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
@@ -35,13 +36,21 @@ class Failure:
     count
         How many trajectories.
     example
-        The label of the first: ``draws.loc[[example]]`` reproduces it.
+        The label of the first of these trajectories.
+    draw, condition
+        Its draw, ``draws.loc[[draw]]``, and its condition, where there are any: these reproduce it.
     """
 
     status: str
     reason: str
     count: int
     example: int
+    draw: int
+    condition: str = ""
+
+    def __str__(self) -> str:
+        where = f"draw {self.draw}" + (f" under {self.condition}" if self.condition else "")
+        return f"{self.count} x {self.status}: {self.reason} (such as {where})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +72,8 @@ class Overview:
         Per trajectory, of one process: wall time of a run that a store keeps; None where nobody noted it.
     pending
         How many trajectories are still to be computed.
+    verb
+        What takes the time and goes on: ``"simulate"``, or ``"measure"`` for the store of a measurement.
     """
 
     trajectories: int
@@ -72,6 +83,7 @@ class Overview:
     ranges: pd.DataFrame
     seconds: float | None = None
     pending: int = 0
+    verb: str = "simulate"
 
     def __str__(self) -> str:
         return "\n".join([*self._lines(), "", self.ranges.to_string(float_format="{:.4g}".format)])
@@ -82,16 +94,14 @@ class Overview:
 
     def _lines(self) -> list[str]:
         failed = self.trajectories - self.ok - self.pending
-        left = f", {self.pending} pending (the same simulate goes on)" if self.pending else ""
+        left = f", {self.pending} pending (the same {self.verb} goes on)" if self.pending else ""
         lines = [f"{counted(self.trajectories)}, {self.ok} ok, {failed} failed{left}"]
         if self.seconds is not None:
-            lines.append(f"{brief(self.seconds)} per trajectory")
+            lines.append(f"{brief(self.seconds)} per trajectory, to {self.verb}")
         if len(self.rungs) > 1:
             served = ", ".join(f"{count} by {name}" for name, count in self.rungs.items())
             lines.append(f"solver settings that served: {served}")
-        for one in self.failures:
-            lines.append(f"{one.count} x {one.status}: {one.reason} (such as trajectory {one.example})")
-        return lines
+        return lines + [str(one) for one in self.failures]
 
 
 def overview(data: xr.Dataset | str | os.PathLike) -> Overview:
@@ -117,7 +127,7 @@ def overview(data: xr.Dataset | str | os.PathLike) -> Overview:
     if "truth" not in data or "status" not in data:
         raise DataError("An overview needs simulated trajectories ('truth' and 'status'). Try sh.simulate first.")
     status, rung = data["status"].values, data["rung"].values
-    if there is not None:  # the dataset has them once the run is finished
+    if there is not None and there.verb == "simulate":  # the dataset has them once the run is finished
         codes = {name: code for code, name in _meanings(data["status"]).items()}
         said = [(label, codes[name], reason) for label, name, reason in there.failures]
         data = data.assign_attrs(failures=failures_attribute(said))
@@ -130,6 +140,7 @@ def overview(data: xr.Dataset | str | os.PathLike) -> Overview:
         ranges=_ranges(data),
         seconds=_seconds(there),
         pending=int((status == shards.PENDING).sum()),
+        verb="simulate" if there is None else there.verb,
     )
 
 
@@ -161,14 +172,25 @@ def _failures(data: xr.Dataset, status: np.ndarray) -> tuple[Failure, ...]:
     told, left = Counter(), Counter(status[(status != 0) & (status != shards.PENDING)].tolist())
     for one in said:
         told[one["status"]] += one["count"]
-    if left == told:
-        return tuple(Failure(**{**one, "status": meanings[one["status"]]}) for one in said)
-    labels = data["trajectory"].values  # a part of the run, or one that goes on: the reasons are those of the whole
-    return tuple(
-        Failure(name, "see the whole run for the reason", count, labels[status == code][0].item())
-        for code, name in meanings.items()
-        if (count := left[code])
-    )
+    labels = data["trajectory"].values
+    if left != told:  # a part of the run, or one that goes on: the reasons are those of the whole
+        said = [
+            {
+                "status": code,
+                "reason": "see the whole run for the reason",
+                "count": left[code],
+                "example": labels[status == code][0].item(),
+            }
+            for code in meanings
+            if left[code]
+        ]
+    return tuple(_failure(data.isel(trajectory=labels == one["example"]), one, meanings) for one in said)
+
+
+def _failure(first: xr.Dataset, said: Mapping, meanings: Mapping[int, str]) -> Failure:
+    draw = first["draw"].values[0].item()
+    condition = str(first["condition"].values[0]) if "condition" in first.coords else ""
+    return Failure(meanings[said["status"]], said["reason"], said["count"], said["example"], draw, condition)
 
 
 def _meanings(codes: xr.DataArray) -> dict[int, str]:

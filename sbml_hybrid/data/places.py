@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,24 +60,26 @@ class Place:
 
         if self.path is not None:
             return LocalStore(self.path, read_only=read_only)
-        self._filesystem()
-        return FsspecStore.from_url(self.name, read_only=read_only)
+        with self._filesystem():
+            store = FsspecStore.from_url(self.name, read_only=read_only)
+            store.fs.invalidate_cache()
+        return store
 
     def exists(self, key: str = "") -> bool:
         """Whether there is anything at `key` within the place, or at the place itself."""
         if self.path is not None:
             return (self.path / key).exists()
-        system, root = self._filesystem()
-        return system.exists(f"{root}/{key}".rstrip("/"))
+        with self._filesystem() as (system, root):
+            return system.exists(f"{root}/{key}".rstrip("/"))
 
     def names(self, key: str) -> list[str]:
         """The names of what is in a folder of the place, sorted; none where there is no such folder."""
         if self.path is not None:
             folder = self.path / key
             return sorted(os.listdir(folder)) if folder.is_dir() else []
-        system, root = self._filesystem()
         try:
-            listed = system.ls(f"{root}/{key}", detail=False)
+            with self._filesystem() as (system, root):
+                listed = system.ls(f"{root}/{key}", detail=False)
         except FileNotFoundError:
             return []
         return sorted({entry.rstrip("/").rsplit("/", 1)[-1] for entry in listed})
@@ -85,16 +89,16 @@ class Place:
         try:
             if self.path is not None:
                 return (self.path / key).read_bytes()
-            system, root = self._filesystem()
-            return system.cat_file(f"{root}/{key}")
+            with self._filesystem() as (system, root):
+                return system.cat_file(f"{root}/{key}")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
 
     def write(self, key: str, content: bytes) -> None:
         """Write `content` at `key`: all of it, or nothing."""
         if self.path is None:
-            system, root = self._filesystem()  # object stores show an object when it is whole
-            system.pipe_file(f"{root}/{key}", content)
+            with self._filesystem() as (system, root):  # object stores show an object when it is whole
+                system.pipe_file(f"{root}/{key}", content)
             return
         target = self.path / key
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -105,12 +109,18 @@ class Place:
         finally:
             partial.unlink(missing_ok=True)
 
-    def _filesystem(self) -> tuple[Any, str]:
+    @contextmanager
+    def _filesystem(self) -> Iterator[tuple[Any, str]]:
+        """The file system that the URL names, and the path in it; what a cloud says of its troubles is one error."""
         from fsspec.core import url_to_fs
 
         try:
-            return url_to_fs(self.name)
-        except (ImportError, ValueError) as error:
+            system, root = url_to_fs(self.name)
+            system.invalidate_cache()  # it remembers what it listed, and others have written since
+            yield system, root
+        except OSError:
+            raise
+        except Exception as error:
             raise StorageError(f"Cannot reach {self.name}: {' '.join(str(error).split())}.") from error
 
 

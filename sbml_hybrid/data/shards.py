@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,15 +80,14 @@ def prepare(template: xr.Dataset, path: str | os.PathLike | Place, rows: int) ->
                 _create(template, place, rows)
             return manifest(place)
     elif not place.exists():
-        partial = place.path.with_name(f".{place.path.name}.partial")
+        partial = place.path.with_name(f".{place.path.name}.{secrets.token_hex(4)}.partial")
         with _writing(place):
-            shutil.rmtree(partial, ignore_errors=True)
             try:
                 _create(template, Place(str(partial)), rows)
-                os.rename(partial, place.path)
+                if _moved(partial, place):
+                    return manifest(place)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
-        return manifest(place)
     there = manifest(place)
     _require_same(template, place, there)
     return there
@@ -108,6 +109,8 @@ def write_shard(path: str | os.PathLike | Place, start: int, values: Mapping[str
 
     Raises
     ------
+    DataError
+        Another run, of other draws, has written this shard since `unfinished` looked.
     StorageError
         The disk is full, or the store cannot be written.
     """
@@ -122,8 +125,14 @@ def _write_shard(place: Place, start: int, values: Mapping[str, np.ndarray], ent
     from sbml_hybrid.data.checksums import Noting
 
     run = attributes_at(place, f"{MANIFEST}/{META}")
+    if run is None:
+        raise StorageError(f"{place} is gone: it was removed while a run wrote to it.")
     if set(values) != set(run["arrays"]):
         raise ValueError(f"a shard of {place} has {sorted(run['arrays'])}, got {sorted(values)}.")
+    key = f"{MANIFEST}/{start // run['rows']:06d}/{META}"
+    there = attributes_at(place, key)
+    if there is not None and there["draws"] != entry["draws"]:
+        raise DataError(f"Another run is writing other rows to {place} now. Choose another store for one of them.")
     store = Noting(place.zarr(read_only=False))
     with zarr.config.set({"array.write_empty_chunks": True}):
         for name in sorted(values):
@@ -135,7 +144,7 @@ def _write_shard(place: Place, start: int, values: Mapping[str, np.ndarray], ent
         **entry,
         "checksums": dict(sorted(store.noted.items())),
     }
-    _note(place, f"{MANIFEST}/{start // run['rows']:06d}/{META}", entry)
+    _note(place, key, entry)
 
 
 def finish(there: Manifest, attrs: Mapping[str, str]) -> None:
@@ -219,6 +228,17 @@ def _create(template: xr.Dataset, place: Place, rows: int) -> None:
     said = {name: _parsed(template.attrs[name]) for name in _SAID if name in template.attrs}
     run = {"format": _FORMAT, "trajectories": template.sizes["trajectory"], "rows": rows, "arrays": arrays, **said}
     _note(place, f"{MANIFEST}/{META}", run | {"checksums": dict(sorted(store.noted.items()))})
+
+
+def _moved(partial: Path, place: Place) -> bool:
+    """Move a store that is whole to its place; False if another process has made one there meanwhile."""
+    try:
+        os.rename(partial, place.path)
+    except OSError:
+        if not place.exists(META):
+            raise
+        return False
+    return True
 
 
 def _label_chunks(variable: xr.Variable, rows: int) -> tuple[int, ...]:

@@ -110,22 +110,36 @@ def _write_block(place: Place, start: int, truth: xr.Dataset, assay: Assay, arra
     entry = {
         "status": _counted(truth, "status"),
         "rung": _counted(truth, "rung"),
-        "failures": [],  # the truth's store says why, and the attribute of both
+        "failures": _failures(truth),
         "seconds": round(time.perf_counter() - began, 3),
         "draws": _fingerprint(truth),
     }
     shards.write_shard(place, start, {name: data[name].values for name in arrays}, entry)
 
 
+def _failures(truth: xr.Dataset) -> list[tuple[int, str, str]]:
+    """Label, status and reason of what there was nothing to measure of; the attribute `failures` has the solver's."""
+    if "status" not in truth:
+        return []
+    words, codes = _meanings(truth["status"]), truth["status"].values.tolist()
+    reason = "it failed when it was simulated"
+    labels = truth["trajectory"].values.tolist()
+    failed = [(label, code) for label, code in zip(labels, codes, strict=True) if code not in (0, shards.PENDING)]
+    return [(label, words.get(code, str(code)), reason) for label, code in failed]
+
+
 def _counted(truth: xr.Dataset, name: str) -> Counter[str]:
     """How many trajectories there are of each meaning of a code."""
     if name not in truth:
         return Counter()
-    attrs = truth[name].attrs
-    words = dict(
-        zip(np.asarray(attrs.get("flag_values", [])).tolist(), attrs.get("flag_meanings", "").split(), strict=False)
-    )
+    words = _meanings(truth[name])
     return Counter(words.get(code, str(code)) for code in truth[name].values.tolist())
+
+
+def _meanings(codes: xr.DataArray) -> dict[int, str]:
+    attrs = codes.attrs
+    values = np.asarray(attrs.get("flag_values", [])).tolist()
+    return dict(zip(values, attrs.get("flag_meanings", "").split(), strict=False))
 
 
 def _fingerprint(truth: xr.Dataset) -> str:

@@ -34,7 +34,7 @@ def check_names(model: Model, varied: Iterable[str]) -> None:
     for name in varied:
         id = quantity_id(name)
         if id not in model.by_id or id in reactions:
-            raise unknown_name("quantity", id, [*_variable(model), *species], model.source)
+            raise unknown_name("quantity", id, [*_variable(model), *(s.id for s in model.species)], model.source)
         if id in species and name == id:
             raise ValueError(f"{id!r} is a species; vary its initial value as 'init({id})' or 'init([{id}])'.")
         if id not in species and name.startswith("init(["):

@@ -298,8 +298,9 @@ def _made(kind: type, settings: Mapping[str, Any], where: str) -> Any:
     try:
         return kind(**settings)
     except TypeError as error:
-        lacking = str(error).rpartition("argument")[2].strip(" s:") or str(error)
-        raise ValueError(f"{kind.__name__} of {where} lacks {lacking}.") from None
+        _, missing, lacking = str(error).rpartition("argument")
+        problem = f"lacks {lacking.strip(' s:')}" if missing else f"cannot be made: {error}"
+        raise ValueError(f"{kind.__name__} of {where} {problem}. It takes {', '.join(known)}.") from None
 
 
 # -- checks ----------------------------------------------------------------------------------------

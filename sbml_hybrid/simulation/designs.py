@@ -102,7 +102,7 @@ class Design:
         object.__setattr__(self, "seed", _whole("seed", self.seed, 0))
         object.__setattr__(self, "priors", dict(self.priors))
         for label, prior in self.priors.items():
-            if isinstance(prior, Relative) or not hasattr(prior, "quantile"):
+            if isinstance(prior, Relative | type) or not hasattr(prior, "quantile"):
                 hint = f"sh.priors.of(model, {{{label!r}: ...}})" if isinstance(prior, Relative) else "sh.priors"
                 raise ValueError(f"{label!r} needs a law with values of its own, got {prior!r}. Try: {hint}.")
         twice = {c: [k for k, p in self.priors.items() if c in names_of(k, p)] for c in self.columns}
@@ -239,6 +239,6 @@ def _whole(name: str, value: Any, least: int) -> int:
         whole = int(value)
     except (TypeError, ValueError, OverflowError):
         whole = None
-    if whole is None or whole != value or whole < least:
+    if whole is None or isinstance(value, bool) or whole != value or whole < least:
         raise ValueError(f"{name} must be a whole number of {least} or more, got {value!r}.")
     return whole

@@ -156,6 +156,8 @@ def prepare(
     model.require_simulable()
     from sbml_hybrid.simulation.steady import SteadyState
 
+    if isinstance(run, type) or not hasattr(run, "trajectory"):
+        raise ValueError(f"run must be a kind of run, such as sh.Gillespie(volume=10), got {run!r}.")
     if isinstance(run, SteadyState):
         raise ValueError("A steady state has no times. Try: sh.steady_state(model, draws, conditions=...).")
     source = source_of(model, draws, times, conditions)

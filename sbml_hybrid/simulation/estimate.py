@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from sbml_hybrid.data import shards
 from sbml_hybrid.mechanism.model import Model
+from sbml_hybrid.parallel import processes
 from sbml_hybrid.simulation.conditions import Condition
 from sbml_hybrid.simulation.ensemble import prepare
+from sbml_hybrid.simulation.rows import Rows
 from sbml_hybrid.simulation.runs import Deterministic, Run
-from sbml_hybrid.simulation.work import Task, simulate_rows
+from sbml_hybrid.simulation.work import simulate_rows
 from sbml_hybrid.wording import counted, duration, size
 
 _TRIAL = 12  # trajectories tried, spread over the run
@@ -34,7 +36,7 @@ class Estimate:
     compiling
         Seconds that each process needs to compile the model first.
     jobs
-        Processes.
+        Processes that have something to do: a piece of the run, a shard, is the work of one.
     size
         Bytes of the dataset, before compression.
     """
@@ -93,15 +95,15 @@ def estimate(
     source, recorded, task = prepare(model, draws, times, conditions, run, quantities, dtype)
     n = len(source)
     tried = np.unique(np.linspace(0, n - 1, min(n, _TRIAL)).astype(int))
+    pieces = [source.part(int(at), int(at) + 1) for at in tried]
     began = time.perf_counter()
-    note, _ = simulate_rows(_quick(task), 0, source.part(int(tried[0]), int(tried[0]) + 1))
+    simulate_rows(task, 0, pieces[0])
     first = time.perf_counter() - began
-    spent, count, failed = 0.0, 0, len(note.failures)
-    for at in tried:
-        note, _ = simulate_rows(_quick(task), 0, source.part(int(at), int(at) + 1))
-        spent, count, failed = spent + note.seconds, count + 1, failed + (len(note.failures) if at != tried[0] else 0)
-        if spent > _PATIENCE:
-            break
+    spent, count, failed, size = 0.0, 0, 0, 1
+    while count < len(pieces) and spent <= _PATIENCE:
+        note, _ = simulate_rows(task, 0, _together(pieces[count : count + size]))
+        spent, count, failed = spent + note.seconds, count + note.rows, failed + len(note.failures)
+        size = max(1, int(_PATIENCE / 4 * count / spent))  # a call costs as much as a short trajectory: several in one
     each = spent / count
     values = source.times.shape[-1] * (len(recorded) * np.dtype(dtype).itemsize + 8 * source.inputs)
     return Estimate(
@@ -110,14 +112,24 @@ def estimate(
         failed=failed,
         each=each,
         compiling=max(0.0, first - each),
-        jobs=_processes(jobs),
+        jobs=processes(jobs, -(-n // shards.rows_a_shard(n, 8 * source.times.shape[-1] * len(recorded)))),
         size=int(n * (values + 8 * (len(source.parameters) + 2) + 2)),
     )
 
 
-def _quick(task: Task) -> Task:
-    return replace(task, store=None)
+def _together(parts: Sequence[Rows]) -> Rows:
+    """Rows from here and there as those of one piece."""
+    first = parts[0]
 
+    def joined(values: Sequence[np.ndarray | None]) -> np.ndarray | None:
+        return None if values[0] is None else np.concatenate(values)
 
-def _processes(jobs: int) -> int:
-    return jobs if jobs > 0 else max(1, (os.cpu_count() or 1) + 1 + jobs)
+    return Rows(
+        joined([part.labels for part in parts]),
+        joined([part.draws for part in parts]),
+        first.names,
+        joined([part.values for part in parts]),
+        first.times if first.times.ndim == 1 else joined([part.times for part in parts]),
+        joined([part.before for part in parts]),
+        {name: joined([part.recorded[name] for part in parts]) for name in first.recorded},
+    )

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from sbml_hybrid.errors import ModelError
+from sbml_hybrid.errors import ModelError, is_number
 from sbml_hybrid.mechanism.initial import InitialValues
 from sbml_hybrid.mechanism.kinetics import Call, Name, Tree, evaluate, fold
 from sbml_hybrid.mechanism.model import Event, Model, Parameter
@@ -19,6 +19,7 @@ from sbml_hybrid.mechanism.quantities import quantity_id
 from sbml_hybrid.simulation.runs import Start
 from sbml_hybrid.simulation.settings import selection_of
 from sbml_hybrid.simulation.solver import BUDGET, FAILED, NOT_FINITE, OK, Outcome, Solver
+from sbml_hybrid.simulation.streams import require_seed
 
 _AFTER = 1e-11  # just after a switch, in shares of its time and of the whole, a comparison has its new value
 _NEARLY = 1e-6  # a count this near to a whole number is one, and was rounded on the way
@@ -77,10 +78,10 @@ class Gillespie:
     rungs: ClassVar[tuple[str, ...]] = ("exact",)
 
     def __post_init__(self) -> None:
-        if not (self.volume > 0 and math.isfinite(self.volume)):
+        if not (is_number(self.volume) and self.volume > 0):
             raise ValueError(f"volume must be a positive number of molecules per unit of amount, got {self.volume!r}.")
         require_seed(self.seed)
-        if self.budget < 1 or self.budget % 1:
+        if not is_number(self.budget) or self.budget < 1 or self.budget % 1:
             raise ValueError(f"budget must be a whole number of reactions, 1 or more, got {self.budget!r}.")
 
     def prepared(self, model: Model) -> Model:
@@ -91,7 +92,7 @@ class Gillespie:
         ModelError
             Something in the model has no exact meaning among whole molecules; the message says what.
         """
-        return in_molecules(model, self.volume, int(self.budget))
+        return in_molecules(model, float(self.volume), int(self.budget))
 
     def given(self, model: Model, given: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
         """Return the drawn values (row,), initial values in molecules.
@@ -103,11 +104,11 @@ class Gillespie:
         """
         counted = set(counted_species(model))
         molecules = {n: c * self.volume if quantity_id(n) in counted else c for n, c in given.items()}
-        for name, column in given.items():
-            if np.min(column) < 0 and isinstance(model.by_id.get(name), Parameter) and _carries_a_sign(model, name):
-                raise ModelError(
-                    f"A draw has {name} = {np.min(column):g}, and a law must not be negative. Try: Truncated."
-                )
+        below = [n for n, column in given.items() if np.min(column) < 0 and isinstance(model.by_id.get(n), Parameter)]
+        for name in sorted(_signed(model) & set(below)) if below else ():
+            raise ModelError(
+                f"A draw has {name} = {np.min(given[name]):g}, and a law must not be negative. Try: Truncated."
+            )
         self._check_start(model, molecules)
         return molecules
 
@@ -174,32 +175,32 @@ def _keys(seed: int) -> tuple[int, int]:
     return first, last
 
 
-def require_seed(seed: Any) -> None:
-    """Refuse what is no seed."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}.")
-
-
 def _is_count(amounts: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         return (np.abs(amounts - np.rint(amounts)) <= _NEARLY) & (np.rint(amounts) >= 0)
 
 
-def _carries_a_sign(model: Model, name: str) -> bool:
-    """Return whether a parameter is a factor or a term of some law or rule, and not only an exponent."""
+def _signed(model: Model) -> set[str]:
+    """What is a factor or a term of some law or rule, and not only an exponent; or of what an event makes of such."""
 
-    def one(node: Tree, parts: list[bool]) -> bool:
+    def signed(node: Tree, parts: list[frozenset[str]]) -> frozenset[str]:
         match node:
             case Name(id=id):
-                return id == name
+                return frozenset({id})
             case Call(operator="power"):
                 return parts[0]
             case Call(operator="exp"):
-                return False
-        return any(parts)
+                return frozenset()
+        return frozenset().union(*parts)
 
     trees = [r.law.formula for r in model.reactions if r.law is not None] + [r.formula for r in model.rules]
-    return any(fold(model.written_out(tree), one) for tree in trees)
+    given = [pair for event in model.events for pair in event.assignments if pair[0] not in model.reacting]
+    found: set[str] = set()
+    while trees:
+        found |= frozenset().union(*(fold(model.written_out(tree), signed) for tree in trees))
+        trees = [tree for target, tree in given if target in found]
+        given = [pair for pair in given if pair[0] not in found]
+    return found
 
 
 class _Events:

@@ -9,12 +9,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from sbml_hybrid.errors import ModelError, unknown_name
+from sbml_hybrid.errors import ModelError, is_number, unknown_name
 from sbml_hybrid.mechanism.factors import factor_of, with_factors
 from sbml_hybrid.mechanism.model import Model, Reaction
-from sbml_hybrid.simulation.gillespie import require_seed
 from sbml_hybrid.simulation.runs import Start
 from sbml_hybrid.simulation.solver import LADDER, Outcome, Solver
+from sbml_hybrid.simulation.streams import require_seed
 
 _STREAM = 1001  # apart from those of measurement noise, gaps and sampling times, whose keys begin alike
 
@@ -74,11 +74,11 @@ class ProcessNoise:
 
     def __post_init__(self) -> None:
         for sd in self.sd.values() if isinstance(self.sd, Mapping) else (self.sd,):
-            if not (sd >= 0 and math.isfinite(sd)):
+            if not (is_number(sd) and sd >= 0):
                 raise ValueError(f"sd must be zero or more (0.2 is 20 %), got {sd!r}.")
         for name in ("correlation_time", "grid"):
             value = getattr(self, name)
-            if not (value > 0 and math.isfinite(value)):
+            if not (is_number(value) and value > 0):
                 raise ValueError(f"{name} must be a positive time, got {value!r}.")
         if isinstance(self.reactions, str):
             raise ValueError(

@@ -242,7 +242,7 @@ def _check_numbers(frame: pd.DataFrame) -> None:
         column = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
         bad = np.flatnonzero(~np.isfinite(column))
         if len(bad):
-            label, value = frame.index[bad[0]], frame[name].iloc[bad[0]]
+            label, value = frame.index[bad[0]], frame[name].tolist()[bad[0]]
             raise ValueError(f"draw {label} has {value!r} for {name!r}; every draw needs a finite number.")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -81,7 +81,7 @@ class Deterministic:
 
 def to_dict(run: Run) -> dict[str, Any]:
     """Return a kind of run as plain values: its kind and its numbers."""
-    return {"kind": type(run).__name__, **asdict(run)}
+    return {"kind": type(run).__name__, **{field.name: _plain(getattr(run, field.name)) for field in fields(run)}}
 
 
 def run_from_dict(said: Mapping[str, Any]) -> Run:
@@ -92,19 +92,32 @@ def run_from_dict(said: Mapping[str, Any]) -> Run:
     UnknownName
         There is no such kind of run, or it has no such number.
     ValueError
-        A number is out of range.
+        A number is missing or out of range.
     """
     from sbml_hybrid.simulation.gillespie import Gillespie
     from sbml_hybrid.simulation.process_noise import ProcessNoise
     from sbml_hybrid.simulation.steady import SteadyState
 
     kinds = {kind.__name__: kind for kind in (Deterministic, Gillespie, ProcessNoise, SteadyState)}
-    name = next((k for k in kinds if k.lower() == str(said.get("kind")).lower()), None)
+    if "kind" not in said:
+        raise ValueError(f"The run {dict(said)} needs its kind, one of {', '.join(kinds)}.")
+    name = next((k for k in kinds if k.lower() == str(said["kind"]).lower()), None)
     if name is None:
-        raise unknown_name("kind of run", str(said.get("kind")), kinds, "run")
+        raise unknown_name("kind of run", str(said["kind"]), kinds, "run")
     numbers = {key: value for key, value in said.items() if key != "kind"}
     known = [field.name for field in fields(kinds[name])]
     for key in numbers:
         if key not in known:
             raise unknown_name("setting", key, known, name)
+    lacking = [f.name for f in fields(kinds[name]) if f.default is MISSING and f.name not in numbers]
+    if lacking:
+        raise ValueError(f"{name} needs {' and '.join(lacking)}. It takes {', '.join(known)}.")
     return kinds[name](**numbers)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value.item() if hasattr(value, "item") else value  # NumPy's numbers are not JSON's

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from sbml_hybrid.errors import SolverError
+from sbml_hybrid.errors import SolverError, is_number
 from sbml_hybrid.mechanism.initial import InitialValues
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.mechanism.quantities import check_names, quantity_id
@@ -32,18 +32,20 @@ class SteadyState:
     Parameters
     ----------
     before
-        (name, value) of what is otherwise during a steady state before it.
+        (name, value) of what is otherwise during a steady state before it; under conditions, a value may be the name of
+        a column of the draws.
     """
 
     integrator: ClassVar[str] = "cvode"
     rungs: ClassVar[tuple[str, ...]] = tuple(rung.name for rung in LADDER)
 
-    before: tuple[tuple[str, float], ...] | None = None
+    before: tuple[tuple[str, float | str], ...] | None = None
 
     def __post_init__(self) -> None:
         if self.before is not None:
             pairs = self.before.items() if isinstance(self.before, Mapping) else self.before
-            object.__setattr__(self, "before", tuple((str(name), float(value)) for name, value in pairs))
+            plain = ((str(name), value if isinstance(value, str) else float(value)) for name, value in pairs)
+            object.__setattr__(self, "before", tuple(plain))
 
     def prepared(self, model: Model) -> Model:
         """Return the model as it is.
@@ -82,7 +84,7 @@ def steady_state(
     draws: pd.DataFrame | None = None,
     *,
     conditions: Iterable[Condition] | None = None,
-    before: Mapping[str, float] | None = None,
+    before: Mapping[str, float | str] | None = None,
     jobs: int = 1,
     store: str | os.PathLike | None = None,
     quantities: Iterable[str] | None = None,
@@ -107,7 +109,7 @@ def steady_state(
     before
         Name of a quantity -> its value during a first steady state, in which the second one begins: a
         perturbed steady state. ``{"stimulus": 0.0}`` is the rest before a stimulus. It is that of every
-        condition that has none of its own.
+        condition that has none of its own; with conditions, a value may be the name of a column of the draws.
     jobs, store, quantities, dtype
         As `simulate` takes them.
 
@@ -202,7 +204,7 @@ def _source(
     if before is None:
         return source
     check_names(model, before)
-    bad = [name for name, value in before.items() if not np.isfinite(value)]
+    bad = [name for name, value in before.items() if not is_number(value)]
     if bad:
         raise ValueError(f"before has {before[bad[0]]!r} for {bad[0]!r}; it needs a finite number.")
     missing = [name for name in before if name not in source.part(0, 1).names]

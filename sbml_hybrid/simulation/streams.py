@@ -11,6 +11,8 @@ Algorithms for Random Number Generation, Harvey Mudd College HMC-CS-2014-0905.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 _POOL = 4  # words of 32 bits in a SeedSequence
@@ -37,6 +39,12 @@ def uniforms(seed: int, start: int, stop: int, k: int) -> np.ndarray:
         numbers = _output(_along(_stepped(state, increment), increment, k))
         np.multiply(numbers >> np.uint64(11), 2.0**-53, out=u[:, first - start : last - start])
     return u.T
+
+
+def require_seed(seed: Any) -> None:
+    """Refuse what is no seed."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}.")
 
 
 # -- SeedSequence ----------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from numbers import Integral
 
 import numpy as np
 
+from sbml_hybrid.simulation.streams import require_seed
+
 _STREAM = 1000  # apart from those of draws, noise and gaps, whose rows have the same seeds
 
 
@@ -39,7 +41,7 @@ def jittered(
     Raises
     ------
     ValueError
-        A plan that does not increase, a negative `sd`, or an `n` below 1.
+        A plan that does not increase, a negative `sd`, an `n` below 1, or a `seed` that is none.
 
     Examples
     --------
@@ -88,7 +90,7 @@ def irregular(n: int, points: int | tuple[int, int], end: float, *, seed: int) -
     Raises
     ------
     ValueError
-        A number of points or trajectories below 1, or an `end` that is not above 0.
+        A number of points or trajectories below 1, an `end` that is not above 0, or a `seed` that is none.
 
     Examples
     --------
@@ -96,12 +98,14 @@ def irregular(n: int, points: int | tuple[int, int], end: float, *, seed: int) -
     array([[ 2.2, 34. ,  nan,  nan],
            [14.5, 47. ,  nan,  nan]])
     """
-    fewest, most = (points, points) if isinstance(points, Integral) else points
-    if not 1 <= fewest <= most or int(fewest) != fewest or int(most) != most:
+    asked = (points, points) if isinstance(points, Integral) else points
+    whole = isinstance(asked, Sequence) and all(isinstance(count, Integral) for count in asked)
+    if not whole or len(asked) != 2 or not 1 <= asked[0] <= asked[1]:
         raise ValueError(f"points must be a whole number of 1 or more, or (fewest, most) of these, got {points!r}.")
     if not (0 < end < np.inf):
         raise ValueError(f"end must be a time above 0, got {end!r}.")
-    found = np.full((_counted(n), int(most)), np.nan)
+    fewest, most = map(int, asked)
+    found = np.full((_counted(n), most), np.nan)
     for row, rng in zip(found, _generators(n, seed), strict=True):
         count = int(rng.integers(fewest, most, endpoint=True))
         row[:count] = end * np.sort(rng.random(count))
@@ -110,6 +114,7 @@ def irregular(n: int, points: int | tuple[int, int], end: float, *, seed: int) -
 
 def _generators(n: int, seed: int) -> Iterator[np.random.Generator]:
     """A generator for each row, a function of the seed and the row's number alone."""
+    require_seed(seed)
     return (np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(i, _STREAM))) for i in range(_counted(n)))
 
 

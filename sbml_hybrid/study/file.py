@@ -91,6 +91,16 @@ def _check_times(simulate: Simulation, reader: _Reader) -> None:
         raise StudyError(f"[simulate] in {reader.path} needs either end (and points) or times.")
     if simulate.end is not None and simulate.end <= 0:
         raise reader.error("simulate", "end", "must be above 0", simulate.end)
+    if simulate.irregular and (simulate.times is not None or simulate.jitter):
+        raise StudyError(f"irregular times in {reader.path} need end and points, and neither times nor jitter.")
+    if isinstance(simulate.points, tuple) and not simulate.irregular:
+        raise reader.error("simulate", "points", "may be [fewest, most] with irregular = true only", simulate.points)
+    if simulate.jitter and isinstance(simulate.times, tuple) and isinstance(simulate.times[0], tuple):
+        raise StudyError(f"times of each trajectory's own in {reader.path} need no jitter. Take one of them away.")
+    if simulate.before is not None:
+        raise StudyError(
+            f"before in [simulate] of {reader.path} needs steady_state = true. Try: before of a condition."
+        )
 
 
 @dataclass(frozen=True)

@@ -18,18 +18,17 @@ def how(plan: Plan, data: xr.Dataset) -> dict[str, str]:
     """Return what was done, a line for each part of the study."""
     study, recipe, model = plan.study, plan.recipe, plan.recipe.model
     asked, observed = study.simulate, json.loads(data.attrs["observables"])
-    planned = recipe.times if recipe.times.ndim == 1 else _planned(asked)
     formulas = [name if name == formula else f"{name} = {formula}" for name, formula in observed.items()]
     made = {"Model": f"{model.source}, content hash {model.hash}"}
     if plan.mechanism is not None:
         made["Wrong mechanism"] = f"{plan.mechanism.source}, content hash {plan.mechanism.hash}"
     made |= {
-        "Draws": f"{asked.draws}, {asked.design} design, seed {asked.seed}: {len(recipe.draws.columns)} quantities "
-        f"vary, log-uniformly within {asked.fold:g}-fold of the model's values unless the study says otherwise",
+        "Draws": f"{len(recipe.draws)}, {asked.design} design, seed {asked.seed}: {len(recipe.draws.columns)} "
+        f"quantities vary, log-uniformly within {asked.fold:g}-fold of the model's values unless the study says "
+        "otherwise",
         "Held fixed": "; ".join(f"{name}: {reason}" for name, reason in recipe.left_out.items()),
         **({"Conditions": ", ".join(asked.conditions)} if asked.conditions else {}),
-        "Times": f"{len(planned)} points, {planned[0]:g} to {planned[-1]:g} {model.time_unit}".rstrip()
-        + (f", each within about {asked.jitter:g} of its plan" if asked.jitter else ""),
+        "Times": _times(asked, recipe.times, model.time_unit),
         "Solver": _solver(data),
         "Measured": f"{'; '.join(formulas)}; {_assay(data)}",
         **settings_of(study.benchmark, study.split),
@@ -38,8 +37,18 @@ def how(plan: Plan, data: xr.Dataset) -> dict[str, str]:
     return made | versions()
 
 
-def _planned(asked: Simulation) -> np.ndarray:
-    return np.linspace(0.0, asked.end, asked.points) if asked.times is None else np.array(asked.times)
+def _times(asked: Simulation, times: np.ndarray, unit: str) -> str:
+    if times.ndim == 2 and not np.any(asked.jitter):
+        counts = np.unique(np.isfinite(times).sum(axis=1))
+        points = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
+        drawn = "at random" if asked.irregular else "as listed"
+        first, last = (0.0, asked.end) if asked.irregular else (np.nanmin(times), np.nanmax(times))
+        return f"{points} points of each trajectory's own, {drawn}, within {first:g} to {last:g} {unit}".rstrip()
+    plan = np.linspace(0.0, asked.end, asked.points) if asked.times is None else asked.times
+    said = f"{len(plan)} points, {plan[0]:g} to {plan[-1]:g} {unit}".rstrip()
+    if not np.any(asked.jitter):
+        return said
+    return f"{said}, each within about {', '.join(f'{sd:g}' for sd in np.atleast_1d(asked.jitter))} of its plan"
 
 
 def _solver(data: xr.Dataset) -> str:
@@ -73,7 +82,7 @@ def settings_of(asked: Benchmark, held_out: Split) -> dict[str, str]:
     """Return the settings of a benchmark in words."""
     known = f", known: {', '.join(asked.known)}" if asked.known else ""
     return {
-        "Held out": f"{held_out.test:.0%} of the draws, whole, seed {held_out.seed}",
+        "Held out": f"{held_out.test:.0%} of the {held_out.by}s, whole, seed {held_out.seed}",
         "Benchmark": f"{asked.lookback} points seen, {asked.horizon} forecast, from every {asked.horizon}-th point on, "
         f"seed {asked.seed}{known}",
     }

@@ -61,6 +61,17 @@ def make_plan(study: Study) -> Plan:
     return plan
 
 
+def _try_split(study: Study, recipe: Recipe) -> None:
+    """See whether a side would be empty."""
+    by, conditions = study.split.by, [condition.name for condition in recipe.settings.get("conditions", ())]
+    if by == "condition" and not conditions:
+        raise StudyError(f'by = "condition" in [split] of {study.path} needs [simulate.conditions].')
+    labels = np.arange(len(recipe.draws)) if by == "draw" else np.array(conditions)
+    rows = np.arange(len(labels))
+    many = recipe.trial.isel({"trajectory": np.zeros(len(rows), int), time_dimension(recipe.trial): [0]})
+    split(many.assign_coords({"trajectory": rows, by: ("trajectory", labels)}), study.split.test, study.split.seed, by)
+
+
 def _try(plan: Plan) -> None:
     study, recipe = plan.study, plan.recipe
     points, asked = recipe.points, study.benchmark
@@ -69,10 +80,7 @@ def _try(plan: Plan) -> None:
             f"lookback {asked.lookback} + horizon {asked.horizon} = {asked.lookback + asked.horizon} time points, but "
             f"{study.path} measures at {points}. Shorten one, or simulate longer."
         )
-    labels = np.arange(len(recipe.draws))
-    many = recipe.trial.isel({"trajectory": np.zeros(len(labels), int), time_dimension(recipe.trial): [0]})
-    many = many.assign_coords(trajectory=labels, draw=("trajectory", labels))
-    split(many, study.split.test, seed=study.split.seed)  # whether a side would be empty
+    _try_split(study, recipe)
     if plan.mechanism is not None:
         path = simulate(plan.mechanism, times=recipe.times if recipe.times.ndim == 1 else recipe.times[:1])
         readout(path, study.measure.observables or list(recipe.trial["species"].values))

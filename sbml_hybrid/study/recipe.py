@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,8 @@ from sbml_hybrid.simulation.ensemble import simulate
 from sbml_hybrid.simulation.estimate import Estimate, estimate
 from sbml_hybrid.simulation.priors import around, names_of, of, prior_from_dict
 from sbml_hybrid.simulation.runs import Deterministic, run_from_dict
-from sbml_hybrid.simulation.steady import steady_state
-from sbml_hybrid.simulation.times import jittered
+from sbml_hybrid.simulation.steady import SteadyState, steady_state
+from sbml_hybrid.simulation.times import irregular, jittered
 from sbml_hybrid.study.assays import assay_of
 from sbml_hybrid.study.file import Study
 from sbml_hybrid.study.sections import Simulation
@@ -43,7 +43,7 @@ class Recipe:
     settings
         What `simulate` is told beside draws and times: conditions, kind of run, quantities, dtype.
     times
-        Planned times (time,), and those of each trajectory (trajectory, sample) where they jitter; None for a steady
+        Planned times (time,), or those of each trajectory (trajectory, sample) where they differ; None for a steady
         state.
     assay
         The arguments of `measure`.
@@ -90,7 +90,7 @@ def make_recipe(study: Study) -> Recipe:
     settings = _settings(study)
     draws, left_out = _draws(model, study, settings.get("conditions", ()))
     rows = len(draws) * max(1, len(settings.get("conditions", ())))
-    times = None if asked.steady_state else _times(asked, rows)
+    times = None if asked.steady_state else _times(asked, rows, f"[simulate] of {study.path}")
     some = draws.rows(0, _TRIAL)
     few = times if times is None or times.ndim == 1 else times[: len(some) * rows // len(draws)]
     trial = _simulated(model, some, few, settings)
@@ -110,12 +110,15 @@ def _settings(study: Study) -> dict[str, Any]:
     asked, place = study.simulate, f"[simulate] of {study.path}"
     settings: dict[str, Any] = {"quantities": asked.quantities, "dtype": "float32" if asked.float32 else "float64"}
     if asked.steady_state:
-        for name in ("run", "times", "end", "jitter"):
+        settings["before"] = asked.before
+        for name in ("run", "times", "end", "jitter", "irregular"):
             if getattr(asked, name):
                 raise StudyError(f"{name} has no meaning with steady_state = true ({place}). Take one of them away.")
     try:
         if not asked.steady_state:
             settings["run"] = Deterministic() if asked.run is None else run_from_dict(asked.run)
+            if isinstance(settings["run"], SteadyState):
+                raise ValueError("A steady state has no times. Try: steady_state = true, in place of run.")
         if asked.conditions:
             tables = asked.conditions.items()
             settings["conditions"] = [condition_from_dict({"name": name, **said}) for name, said in tables]
@@ -132,7 +135,8 @@ def _draws(model: Any, study: Study, conditions: Any) -> tuple[Design, dict[str,
         own = {name: prior_from_dict(said, study.path.parent) for name, said in asked.priors.items()}
     except (SbmlHybridError, ValueError, TypeError) as error:
         raise StudyError(f"{error} ({place})") from error
-    asked_for = dict.fromkeys(name for condition in conditions for name in condition.columns)
+    before = [value for value in (asked.before or {}).values() if isinstance(value, str)]
+    asked_for = dict.fromkeys([*(name for condition in conditions for name in condition.columns), *before])
     given = {label: names_of(label, law) for label, law in own.items()}
     for name in asked_for:
         if not any(name in names for names in given.values()) and name not in rates:
@@ -147,6 +151,24 @@ def _draws(model: Any, study: Study, conditions: Any) -> tuple[Design, dict[str,
     return draws, {name: why for name, why in left_out.items() if name not in draws.columns}
 
 
-def _times(asked: Simulation, rows: int) -> np.ndarray:
-    planned = np.linspace(0.0, asked.end, asked.points) if asked.times is None else np.array(asked.times)
-    return jittered(planned, rows, sd=asked.jitter, seed=asked.seed) if asked.jitter else planned
+def _times(asked: Simulation, rows: int, place: str) -> np.ndarray:
+    try:
+        if asked.irregular:
+            return irregular(rows, asked.points, asked.end, seed=asked.seed)
+        planned = np.linspace(0.0, asked.end, asked.points) if asked.times is None else asked.times
+        if isinstance(planned[0], tuple):
+            return _own_times(planned, rows)
+        planned = np.array(planned)
+        return jittered(planned, rows, sd=asked.jitter, seed=asked.seed) if np.any(asked.jitter) else planned
+    except ValueError as error:
+        raise StudyError(f"{error} ({place})") from error
+
+
+def _own_times(times: Sequence[Sequence[float]], rows: int) -> np.ndarray:
+    """A list for each trajectory (trajectory, sample), with NaN behind the last of a shorter one."""
+    if len(times) != rows:
+        raise ValueError(f"times has {len(times)} lists, one per trajectory, and there are {rows} trajectories.")
+    found = np.full((rows, max(map(len, times))), np.nan)
+    for row, own in zip(found, times, strict=True):
+        row[: len(own)] = own
+    return found

@@ -54,6 +54,38 @@ def _numbers(value: Any) -> tuple[float, ...]:
     return tuple(_number()(item) for item in value)
 
 
+def _times(value: Any) -> tuple[float, ...] | tuple[tuple[float, ...], ...]:
+    if isinstance(value, list) and any(isinstance(item, list) for item in value):
+        return tuple(_numbers(item) for item in value)
+    return _numbers(value)
+
+
+def _number_or_numbers(value: Any) -> float | tuple[float, ...]:
+    return tuple(_number(0)(item) for item in _numbers(value)) if isinstance(value, list) else _number(0)(value)
+
+
+def _draws(value: Any) -> int | dict[str, int]:
+    if isinstance(value, dict) and value:
+        return {name: whole(1)(item) for name, item in value.items()}
+    return whole(1)(value)
+
+
+def _points(value: Any) -> int | tuple[int, int]:
+    if isinstance(value, list) and len(value) == 2:
+        fewest, most = (whole(1)(item) for item in value)
+        if fewest <= most:
+            return fewest, most
+    elif not isinstance(value, list):
+        return whole(2)(value)
+    raise ValueError("must be a whole number, or the fewest and the most, such as [5, 12]")
+
+
+def _side(value: Any) -> str:
+    if value not in ("draw", "condition"):
+        raise ValueError('must be "draw" or "condition"')
+    return value
+
+
 def _observables(value: Any) -> tuple[str, ...] | dict[str, str]:
     if isinstance(value, dict) and value and all(isinstance(item, str) for item in value.values()):
         return dict(value)
@@ -95,10 +127,10 @@ def _setting(read: Callable, default: Any = MISSING) -> Any:
 class Simulation:
     """``[simulate]``: what varies, how often, under which conditions, by which kind of run, and at which times."""
 
-    draws: int = _setting(whole(2))
+    draws: int | Mapping[str, int] = _setting(_draws)
     end: float | None = _setting(_number(0), None)
-    points: int = _setting(whole(2), 101)
-    times: tuple[float, ...] | None = _setting(_numbers, None)
+    points: int | tuple[int, int] = _setting(_points, 101)
+    times: tuple[float, ...] | tuple[tuple[float, ...], ...] | None = _setting(_times, None)
     fold: float = _setting(_number(1), 1.5)
     of: tuple[str, ...] | None = _setting(_names, None)
     initial: bool = _setting(_flag, False)
@@ -106,7 +138,9 @@ class Simulation:
     conditions: Mapping[str, Mapping] = _setting(_table, {})
     run: Mapping | None = _setting(_one_table, None)
     steady_state: bool = _setting(_flag, False)
-    jitter: float = _setting(_number(0), 0.0)
+    before: Mapping[str, float | str] | None = _setting(_one_table, None)
+    jitter: float | tuple[float, ...] = _setting(_number_or_numbers, 0.0)
+    irregular: bool = _setting(_flag, False)
     quantities: tuple[str, ...] | None = _setting(_names, None)
     float32: bool = _setting(_flag, False)
     design: str = _setting(text, "random")
@@ -133,10 +167,11 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Split:
-    """``[split]``: which share of the draws is held out."""
+    """``[split]``: which share of the draws, or of the conditions, is held out."""
 
     test: float = _setting(_number(0, 1), 0.2)
     seed: int = _setting(whole(0), 2)
+    by: str = _setting(_side, "draw")
 
 
 @dataclass(frozen=True)

@@ -93,8 +93,7 @@ def generate(path: str | Path, folder: str | Path | None = None) -> Generated:
     """
     study = read_study(path)
     recipe = make_recipe(study)
-    kept = _claimed(study, folder)
-    with _logged(kept.path / "log.txt"):
+    with _claimed(study, folder) as kept, _logged(kept.path / "log.txt"):
         kept.write("study.toml", study.text.encode())
         log.info("%s: %s", study.name, recipe.cost)
         _made(kept, recipe)
@@ -125,8 +124,7 @@ def run_study(path: str | Path, folder: str | Path | None = None) -> Outcome:
     """
     study = read_study(path)
     plan = make_plan(study)
-    kept = _claimed(study, folder)
-    with _logged(kept.path / "log.txt"):
+    with _claimed(study, folder) as kept, _logged(kept.path / "log.txt"):
         kept.write("study.toml", study.text.encode())
         _announce(kept, plan)
         data = _made(kept, plan.recipe)
@@ -170,8 +168,8 @@ def run_benchmark(
         The model that made the data and a wrong one, where there are any.
     """
     path = Path(path)
-    kept = Folder.claim(Path(folder), f"benchmark of {path.name}", path, fingerprint(data))
-    with _logged(kept.path / "log.txt"):
+    claimed = Folder.claim(folder, f"benchmark of {path.name}", path, fingerprint(data))
+    with claimed as kept, _logged(kept.path / "log.txt"):
         made = {
             "Dataset": f"{path.name}, fingerprint {fingerprint(data)}",
             **settings_of(settings, held_out),
@@ -181,8 +179,8 @@ def run_benchmark(
         return _contest(kept, Contest(title, data, rivals, held_out, settings, model, mechanism, "", made))
 
 
-def _claimed(study: Study, folder: str | Path | None) -> Folder:
-    place = Path("runs") / study.name if folder is None else Path(folder)
+def _claimed(study: Study, folder: str | Path | None) -> contextlib.AbstractContextManager[Folder]:
+    place = Path("runs") / study.name if folder is None else folder
     return Folder.claim(place, study.name, study.path, fingerprint(study.text))
 
 
@@ -229,7 +227,7 @@ def _data(kept: Folder, recipe: Recipe, truth: xr.Dataset, mark: str) -> xr.Data
 
 
 def _contest(kept: Folder, contest: Contest) -> Outcome:
-    train, test = split(contest.data, contest.split.test, seed=contest.split.seed)
+    train, test = split(contest.data, contest.split.test, seed=contest.split.seed, by=contest.split.by)
     asked = contest.benchmark
     cells = kept.path / "cells"
     scores = benchmark(

@@ -37,6 +37,33 @@ def test_the_example_reproduces_its_failure(run):
     assert sh.overview(again).failures[0].reason == failure.reason
 
 
+def test_of_conditions_the_failure_names_the_draw_and_the_condition_that_reproduce_it(run):
+    model, draws = run
+    conditions = [sh.Condition("slow", values={"k": 0.1}), sh.Condition("as drawn")]
+    failure = sh.overview(sh.simulate(model, draws, times=TIMES, conditions=conditions)).failures[0]
+
+    again = sh.simulate(model, draws.loc[[failure.draw]], times=TIMES, conditions=conditions)
+
+    assert failure.condition == "as drawn" and draws["k"][failure.draw] > 1 / 3
+    assert str(failure).endswith(f"(such as draw {failure.draw} under as drawn)")
+    assert again["status"].values.tolist() == [0, *again["status"].values[1:]] and again["status"][1] != 0
+
+
+def test_the_store_of_a_measurement_keeps_the_reasons_and_says_its_own_time(run, tmp_path):
+    model, draws = run
+    truth, place = sh.simulate(model, draws, times=TIMES), tmp_path / "data.zarr"
+    sh.measure(truth, seed=1, store=place)
+
+    told = sh.overview(place)
+
+    assert told.failures == sh.overview(truth).failures and "CVODE" in told.failures[0].reason
+    assert "per trajectory, to measure" in str(told)
+    failed = truth["trajectory"].values[truth["status"] != 0].tolist()
+    assert [label for label, _, _ in shards.manifest(place).failures] == failed
+    shutil.rmtree(place / "manifest" / "000000")
+    assert "40 pending (the same measure goes on)" in str(sh.overview(place))
+
+
 def test_a_part_of_a_run_is_told_of_as_that_part(run):
     model, draws = run
     data = sh.simulate(model, draws, times=TIMES)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import subprocess
 import sys
 
@@ -10,10 +11,11 @@ import pytest
 import xarray as xr
 import zarr
 
+from sbml_hybrid.data import shards
 from sbml_hybrid.data.shards import PENDING, manifest, prepare, unfinished, write_shard
 from sbml_hybrid.data.store import open as open_store
 from sbml_hybrid.data.store import open_lazily
-from sbml_hybrid.errors import DataError
+from sbml_hybrid.errors import DataError, StorageError
 
 ENTRY = {"status": {"ok": 4}, "rung": {"default": 4}, "failures": [], "seconds": 0.5, "draws": "as drawn"}
 
@@ -167,6 +169,40 @@ def test_a_store_of_other_draws_is_refused(half):
         unfinished(prepare(template(), half, rows=4), lambda start, stop: "drawn otherwise")
 
 
+def test_two_runs_that_begin_at_once_share_one_store(tmp_path, monkeypatch):
+    create, path = shards._create, tmp_path / "s.zarr"
+
+    def meanwhile(template, place, rows):
+        create(template, place, rows)
+        monkeypatch.setattr(shards, "_create", create)
+        prepare(template, path, rows=4)  # the other one is a little faster
+        write(path, 4)
+
+    monkeypatch.setattr(shards, "_create", meanwhile)
+    there = prepare(template(), path, rows=4)
+
+    assert unfinished(there) == [0, 2] and [p.name for p in tmp_path.iterdir()] == ["s.zarr"]
+    assert open_store(path)["trajectory"].values.tolist() == list(range(10))
+
+
+def test_the_rows_of_two_runs_are_never_mixed_in_one_store(half):
+    one, other = (ENTRY | {"draws": draws} for draws in ("of one run", "of another"))
+    write_shard(half, 0, rows(4, 1.0), one)
+
+    with pytest.raises(DataError, match="Another run is writing other rows to .*s.zarr now. Choose another store for"):
+        write_shard(half, 0, rows(4, 2.0), other)
+    write_shard(half, 0, rows(4, 1.0), one)  # the same rows again are no harm
+
+    assert (open_store(half)["truth"][:4] == 1.0).all()
+
+
+def test_a_store_that_was_removed_in_the_middle_of_a_run_is_told(half):
+    shutil.rmtree(half)
+
+    with pytest.raises(StorageError, match="s.zarr is gone: it was removed while a run wrote to it"):
+        write(half, 0)
+
+
 def test_something_that_is_no_store_is_refused_and_left_alone(tmp_path):
     (tmp_path / "notes").mkdir()
 
@@ -244,6 +280,7 @@ def test_a_preparation_that_was_interrupted_far_away_is_done_again():
 def test_a_full_disk_is_told_and_the_run_can_go_on(half, root):
     code = """
 import resource, signal, sys, numpy as np
+from sbml_hybrid.data import shards
 from sbml_hybrid.data.shards import write_shard
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))

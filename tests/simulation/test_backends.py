@@ -75,6 +75,49 @@ def test_a_trajectory_is_the_same_in_any_company(model, draws, expected, folders
     same(data.load(), expected.isel(trajectory=list(order)))
 
 
+RUNS = {
+    "deterministic": sh.Deterministic(),
+    "molecules": sh.Gillespie(seed=3),
+    "process noise": sh.ProcessNoise(sd=0.3, correlation_time=2.0, grid=1.0, seed=3),
+    "at rest": None,
+}
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("shard", [1, 5])
+def test_every_kind_of_run_under_conditions_gives_the_same_in_any_company(run, shard, tmp_path, monkeypatch):
+    """With times of each trajectory's own, in shards that end between the conditions of one draw."""
+    cycle = sh.load("R: A -> B; k1*A - k2*B; A = 40; B = 0; k1 = 0.3; k2 = 0.2")
+    draws = sh.sample(sh.around(cycle, fold=2), 8, seed=0)
+    arms = [
+        sh.Condition("plain"),
+        sh.Condition("dosed", inputs=sh.Dose("A", 5, time=2.5)),
+        sh.Condition("slow", {"k1": 0.1}),
+    ]
+    times, whole, done = sh.jittered(np.linspace(0, 6, 7), 24, sd=0.2, seed=1), ensemble.simulate_rows, count()
+
+    def made(draws, times, **how):
+        if RUNS[run] is None:
+            return sh.steady_state(cycle, draws, conditions=arms, before={"k2": 1.0}, **how)
+        return sh.simulate(cycle, draws, times=times, conditions=arms, run=RUNS[run], **how)
+
+    def interrupted(*arguments):
+        if next(done) == 2:
+            raise KeyboardInterrupt
+        return whole(*arguments)
+
+    expected = made(draws, times)
+    monkeypatch.setattr(shards, "SHARD_ROWS", shard)
+    order = [6, 1, 7, 0, 3, 2, 5, 4]
+    rows = [3 * draw + arm for draw in order for arm in range(3)]
+    same(made(draws.iloc[order], times[rows]), expected.isel(trajectory=rows))
+    with patch.object(ensemble, "simulate_rows", interrupted), pytest.raises(KeyboardInterrupt):
+        made(draws, times, store=tmp_path / "run.zarr")
+    same(made(draws, times, store=tmp_path / "run.zarr").load(), expected)
+    if shard > 1:
+        same(made(draws, times, jobs=2), expected)
+
+
 @pytest.mark.parametrize("jobs", [2, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("shard", [7, 30])
 def test_worker_processes_give_the_same_bytes(model, draws, expected, tmp_path, jobs, shard, monkeypatch):

@@ -1,5 +1,7 @@
 """What a run over many draws promises: the same bytes however it is cut, and nothing done twice."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -102,6 +104,21 @@ def test_zero_jobs_are_refused(model, draws):
 def test_no_draws_are_refused(model, draws):
     with pytest.raises(ValueError, match="draws has no rows"):
         sh.simulate(model, draws.iloc[:0], times=TIMES)
+
+
+@pytest.mark.parametrize("run", ["gillespie", sh.Gillespie])
+def test_what_is_no_kind_of_run_is_refused(model, draws, run):
+    with pytest.raises(ValueError, match=r"run must be a kind of run, such as sh.Gillespie\(volume=10\), got "):
+        sh.simulate(model, draws, times=TIMES, run=run)
+
+
+def test_numbers_of_numpy_are_as_good_as_those_of_python(model):
+    run = sh.Gillespie(volume=np.float32(2), seed=np.int64(3), budget=np.int64(1000))
+
+    data = sh.simulate(model, times=TIMES, run=run)
+
+    assert data.equals(sh.simulate(model, times=TIMES, run=sh.Gillespie(2.0, 3, 1000)))
+    assert sh.run_from_dict(json.loads(data.attrs["run"])) == run
 
 
 def test_an_unknown_quantity_is_refused_with_the_closest_name(model, draws):

@@ -377,6 +377,8 @@ def test_what_has_no_exact_meaning_is_refused_by_name(text, said):
         ({"seed": -1}, "seed must be a whole number, 0 or more, got -1"),
         ({"seed": 0.5}, "seed must be"),
         ({"budget": 0}, "budget must be"),
+        ({"volume": "10"}, "volume must be .* got '10'"),
+        ({"budget": "10"}, "budget must be .* got '10'"),
     ],
 )
 def test_numbers_out_of_range_are_refused(wrong, said):
@@ -393,6 +395,36 @@ def test_the_dataset_says_how_it_came_about():
     assert json.loads(data.attrs["tolerances"]) == {}
     assert data["rung"].attrs["flag_meanings"] == "exact"
     sh.check(data)
+    numbers = Gillespie(volume=np.int64(7), seed=np.int64(3))
+    assert simulate(load("-> P; k; k = 1; P = 0"), times=[0, 1], run=numbers).identical(data)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"kind": "Gillespie", "volume": "7"}, "volume must be a positive number of molecules .* got '7'"),
+        ({"kind": "ProcessNoise", "sd": 0.1}, "ProcessNoise needs correlation_time and grid. It takes sd, "),
+    ],
+)
+def test_a_description_that_lacks_a_number_is_refused_with_what_there_is(said, message):
+    with pytest.raises(ValueError, match=message):
+        sh.run_from_dict(said)
+
+
+def test_a_step_that_makes_a_law_negative_is_refused_and_one_that_takes_molecules_away_is_not():
+    model = load("R: A -> B; k1*A - k2*B; A = 40; B = 0; k1 = 0.3; k2 = 0.2; g := 2*s; s = 1; P: $X -> B; g*X; X = 3")
+    drawn = pd.DataFrame({"level": [1.0, -1.0]})
+    for quantity in ("k1", "s"):
+        below = sh.Condition("x", inputs=sh.Steps(quantity, times=[5], values=["level"]))
+        with pytest.raises(
+            ModelError, match=rf"A draw has step_{quantity}_1_value = -1, and a law must not be negative"
+        ):
+            simulate(model, drawn, times=[0, 9], conditions=below, run=Gillespie())
+
+    washed = load("R: A -> B; k1*A; A = 40; B = 0; k1 = 0.3; n = 0; at time >= 0.5: B = B + n")
+    truth = simulate(washed, pd.DataFrame({"n": [-2.0]}), times=[0, 9], run=Gillespie())["truth"]
+
+    assert truth.sum("species").values.tolist() == [[40.0, 38.0]]
 
 
 def test_molecules_never_rest_and_a_condition_that_begins_at_rest_is_refused_before_any_work(tmp_path):

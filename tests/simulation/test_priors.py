@@ -313,6 +313,8 @@ def test_a_description_that_is_none_is_refused_with_what_there_is():
         P.prior_from_dict({"kind": "Normal", "mean": 1, "sigma": 2})
     with pytest.raises(ValueError, match="cannot be made: .*missing.*'high'. It takes low, high"):
         P.prior_from_dict({"kind": "Uniform", "low": 1})
+    with pytest.raises(ValueError, match=r"A prior is said as a table, such as .*, got 3\.$"):
+        P.prior_from_dict({"kind": "Truncated", "prior": 3, "low": 0})
     with pytest.raises(UnknownName, match="No setting 'file' in the prior Table"):
         P.prior_from_dict({"kind": "Table", "file": "posterior.csv"})
 
@@ -331,12 +333,14 @@ PAIR = {"a": P.Normal(0, 1), "b": P.Normal(0, 1)}
         (lambda: P.LogUniform(0, 2), "low must be positive, got 0"),
         (lambda: P.Uniform(3, 2), "low must not be above high"),
         (lambda: P.Fixed(float("nan")), "value must be a finite number"),
+        (lambda: P.LogNormal("1", 2), "median must be a finite number, got '1'"),
+        (lambda: sh.sample({"k": P.Uniform}, 2, seed=0), "'k' needs a law with values of its own, got <class"),
         (lambda: P.Beta(0, 1), "a must be positive, got 0"),
         (lambda: P.Gamma(1, -1), "scale must be positive, got -1"),
         (lambda: P.Triangular(0, 3, 2), "mode must not be above high, got mode=3, high=2"),
         (lambda: P.Discrete([]), "values must hold one number or more"),
         (lambda: P.Discrete([1, 1]), r"each once, got \[1, 1\]"),
-        (lambda: P.Discrete([1, np.inf]), "values must be finite"),
+        (lambda: P.Discrete([1, np.inf]), "values must be a list of finite numbers, got"),
         (lambda: P.Discrete([1, 2], [0.5, 0.6]), r"have the sum 1, got \[0\.5, 0\.6\]"),
         (lambda: P.Discrete([1, 2], [1.0]), "2 values need as many probabilities, got 1"),
         (lambda: P.Truncated(P.Normal(0, 1)), "Truncated needs low, high or both"),
@@ -367,6 +371,16 @@ PAIR = {"a": P.Normal(0, 1), "b": P.Normal(0, 1)}
         (lambda: P.Table(pd.DataFrame({"k": []})), "0 rows and 1 columns"),
         (lambda: P.Table(pd.DataFrame({"k": [1], "w": [-1]}), weights="w"), "weights 'w' .* must be 0 or more"),
         (lambda: sh.around(sh.load("S -> ; k*S; k = 1"), fold=0.5), "fold must be a finite number of 1 or more"),
+        (lambda: sh.around(sh.load("S -> ; k*S; k = 1"), fold="2"), "fold must be .* got '2'"),
+        (lambda: P.LogNormal("1", 2), "median must be a finite number, got '1'"),
+        (lambda: P.Uniform(None, 2), "low must be a finite number, got None"),
+        (lambda: P.Discrete("12"), "values must be a list of finite numbers, got '12'"),
+        (lambda: P.Joint(PAIR, [["x", 1], [1, 1]]), "correlation must be 2 rows of 2 numbers"),
+        (lambda: P.Joint(PAIR, formulas={"c": 2.0}), "The formula of 'c' must be a text, .* got 2.0"),
+        (lambda: sh.sample({"k": P.Uniform}, 2, seed=0), "'k' needs a law with values of its own"),
+        (lambda: sh.sample(PAIR, True, seed=0), "n must be a whole number of 1 or more, got True"),
+        (lambda: P.prior_from_dict({"kind": "Truncated", "prior": 3, "low": 0}), "A prior is said as a table.* got 3"),
+        (lambda: P.prior_from_dict({"low": 1, "high": 2}), "needs its kind, one of Fixed, Uniform"),
     ],
 )
 def test_an_argument_out_of_range_is_refused_with_its_value(make, message):
@@ -499,13 +513,30 @@ def test_what_cannot_be_negative_is_cut_at_zero_and_the_priors_say_so(kitchen):
     assert P.of(kitchen, {"k": wide, "vm*": wide, "vmax": P.Uniform(1, 2)}).cut == ("k",)
 
 
+def test_a_formula_that_makes_an_amount_negative_is_refused_where_it_does(cycle):
+    total = P.Joint({"init(A)": P.Uniform(5, 20)}, formulas={"init(B)": "10 - init(A)", "init(C)": "1 + init(A)"})
+
+    priors = P.of(cycle, {"total": total})
+
+    assert priors["total"].not_negative == ("init(B)", "init(C)")
+    assert P.prior_from_dict(P.to_dict(priors["total"])) == priors["total"] != total
+    with pytest.raises(
+        ValueError, match=r"init\(B\) = 10 - init\(A\) gives -.* where .* cannot be negative. Try: Trunc"
+    ):
+        sh.sample(priors, 20, seed=0)
+    below = P.Joint({"init(A)": P.Truncated(total.laws["init(A)"], high=10)}, formulas=total.formulas)
+    assert (sh.sample(P.of(cycle, {"total": below}), 200, seed=0) >= 0).all().all()
+    with pytest.raises(UnknownName, match=r"No formula 'init\(A\)' in the Joint, for not_negative"):
+        P.Joint(total.laws, formulas=total.formulas, not_negative=["init(A)"])
+
+
 def test_a_joint_law_takes_its_quantities_from_earlier_entries_and_patterns_leave_it_alone(cycle):
     tied = P.Joint({"kf": P.Relative(P.LogNormal(1, 2))}, formulas={"kr": "kf / 2.5"})
 
     priors = P.of(cycle, {"kf": P.Fixed(1), "k*": P.Fixed(7), "step": tied, "*": P.Uniform(1, 2)})
 
     assert set(priors) == {"kcat", "step", "cell", "default_compartment", "init([A])", "init([B])", "init(C)"}
-    assert priors["step"] == P.Joint({"kf": P.LogNormal(2, 2)}, formulas={"kr": "kf / 2.5"})
+    assert priors["step"] == P.Joint({"kf": P.LogNormal(2, 2)}, formulas=tied.formulas, not_negative=["kr"])
     draws = sh.sample(priors, 4, seed=0)
     np.testing.assert_array_equal(draws["kr"], draws["kf"] / 2.5)
     assert (sh.simulate(cycle, draws, times=[0, 1])["status"] == 0).all()

@@ -191,6 +191,8 @@ def test_an_event_still_happens_once_and_on_time():
         ({"grid": -1}, "grid must be a positive time, got -1"),
         ({"reactions": "R"}, "reactions must be a list"),
         ({"seed": -1}, "seed must be"),
+        ({"sd": "0.1"}, "sd must be .* got '0.1'"),
+        ({"grid": None}, "grid must be a positive time, got None"),
     ],
 )
 def test_numbers_out_of_range_are_refused(wrong, said):
@@ -221,6 +223,10 @@ def test_the_dataset_says_how_it_came_about():
         sh.run_from_dict({"kind": "Gilespie"})
     with pytest.raises(UnknownName, match="No setting 'volum' in Gillespie"):
         sh.run_from_dict({"kind": "Gillespie", "volum": 2})
+    with pytest.raises(ValueError, match="ProcessNoise needs correlation_time and grid. It takes sd, "):
+        sh.run_from_dict({"kind": "ProcessNoise", "sd": 0.1})
+    with pytest.raises(ValueError, match="needs its kind, one of Deterministic"):
+        sh.run_from_dict({"volume": 10})
 
 
 def test_doses_inputs_knock_outs_and_rest_before_act_on_what_is_disturbed():

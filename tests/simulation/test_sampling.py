@@ -218,6 +218,17 @@ def test_a_grid_takes_every_combination_in_the_middle_of_equal_shares():
     assert (draws["c"] == 7).all()
 
 
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_a_grid_keeps_each_law_as_closely_as_its_levels_can_and_columns_are_uncorrelated(name):
+    prior, law = CONTINUOUS[name]
+
+    draws = sh.sample({"other": LAWS["Gamma"], "k": prior}, {"other": 5, "k": 32}, seed=0, design="grid")
+
+    assert len(draws) == 160
+    assert stats.kstest(draws["k"].unique(), law.cdf).statistic <= 1 / 64 + 1e-9
+    assert abs(draws["k"].corr(draws["other"])) < 1e-9
+
+
 def test_a_grid_takes_levels_by_name_and_each_value_of_a_discrete_law():
     draws = sh.sample({"k": LAWS["LogNormal"], "dose": DOSES}, {"k": 2, "dose": 3}, seed=0, design="grid")
 

@@ -343,6 +343,18 @@ def test_a_condition_rests_before_as_it_says_itself_and_as_all_do_otherwise(togg
     assert (np.abs(by_hand[0] - by_hand[1]) > 1).any(axis=(1, 2)).all()
 
 
+def test_what_all_conditions_rest_at_before_may_be_drawn(toggle):
+    doses = pd.DataFrame({"IPTG": [1e-6, 1e-6], "past": [0.0, 1e-2]})
+    by_hand = [sh.steady_state(toggle, doses[["IPTG"]], before={"IPTG": iptg})["truth"].values for iptg in (0.0, 1e-2)]
+
+    found = sh.steady_state(toggle, doses, conditions=sh.Condition("own"), before={"IPTG": "past"})
+
+    np.testing.assert_allclose(found["truth"].values, [by_hand[0][0], by_hand[1][1]], rtol=1e-10)
+    assert sh.run_from_dict(json.loads(found.attrs["run"])).before == (("IPTG", "past"),)
+    with pytest.raises(ValueError, match="before has 'past' for 'IPTG'; it needs a finite number"):
+        sh.steady_state(toggle, doses[["IPTG"]], before={"IPTG": "past"})
+
+
 def test_one_arm_without_rest_is_a_failed_row_and_no_other():
     arms = [sh.Condition("fed"), sh.Condition("mutant", knock_outs="out")]
 

@@ -89,6 +89,10 @@ def test_times_have_a_stream_of_their_own_beside_draws_and_noise():
         (lambda: sh.jittered([1, 3], 0, sd=1, seed=0), "n must be a whole number of 1 or more, got 0"),
         (lambda: sh.irregular(2, 0, 5, seed=0), "points must be a whole number"),
         (lambda: sh.irregular(2, (5, 3), 5, seed=0), "points must be a whole number"),
+        (lambda: sh.irregular(2, "3", 5, seed=0), "points must be a whole number.* got '3'"),
+        (lambda: sh.irregular(2, (1, 2, 3), 5, seed=0), "points must be a whole number"),
+        (lambda: sh.irregular(2, 3, 5, seed=None), "seed must be a whole number, 0 or more, got None"),
+        (lambda: sh.jittered([1, 3], 2, sd=1, seed=None), "seed must be a whole number, 0 or more, got None"),
         (lambda: sh.irregular(2, 3, 0, seed=0), "end must be a time above 0, got 0"),
     ],
 )

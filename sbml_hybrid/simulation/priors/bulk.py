@@ -69,8 +69,8 @@ def of(model: Model, laws: Mapping[str, Prior | Relative | Joint | Table]) -> Pr
     Priors
         Name -> law, or label -> `Joint` or `Table`. A law with values below zero, such as a `Normal`, is cut at 0 for
         what cannot be negative: initial amounts and concentrations, compartments, and the constants that `around`
-        varies; what a formula of a `Joint` gives is not cut. ``.left_out`` says why something that matches a pattern
-        does not vary.
+        varies; a formula of a `Joint` that gives such a quantity a negative value is refused when it is drawn.
+        ``.left_out`` says why something that matches a pattern does not vary.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def of(model: Model, laws: Mapping[str, Prior | Relative | Joint | Table]) -> Pr
     """
     collected = _Collected(model)
     for key, law in laws.items():
-        if not hasattr(law, "quantile"):
+        if isinstance(law, type) or not hasattr(law, "quantile"):
             raise ValueError(f"{key!r} needs a law, such as sh.priors.Uniform(1, 2), got {law!r}.")
         if hasattr(law, "names"):
             collected.add_several(key, law)
@@ -149,7 +149,10 @@ class _Collected:
             self._require_not_in_several(name, label)
             self._forget(name)
         if isinstance(law, Joint):
-            law = dataclasses.replace(law, laws={name: self._concrete(name, one) for name, one in law.laws.items()})
+            laws = {name: self._concrete(name, one) for name, one in law.laws.items()}
+            positive = {*(law.not_negative or ()), *(self._never_negative & law.formulas.keys())}
+            kept = tuple(name for name in law.formulas if name in positive)
+            law = dataclasses.replace(law, laws=laws, not_negative=kept or None)
         elif isinstance(law, Table):
             for name, least in law.least().items():
                 if least < 0 and name in self._never_negative:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
 
+from sbml_hybrid.errors import is_number
 from sbml_hybrid.simulation.priors.laws import LARGEST, SMALLEST, Array, Prior
 
 _LEAST = 1e-6  # the share of a law that must be left: what is further out, floating point does not resolve
@@ -39,7 +39,7 @@ class Truncated:
         _require_one_quantity("Truncated", self.prior)
         for name in ("low", "high"):
             value = getattr(self, name)
-            if value is not None and not math.isfinite(value):
+            if value is not None and not is_number(value):
                 raise ValueError(f"{name} must be a finite number, or None for no bound, got {value!r}.")
         if self.low is None and self.high is None:
             raise ValueError("Truncated needs low, high or both.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sbml_hybrid.errors import is_number
 from sbml_hybrid.simulation.priors.laws import Array
 
 
@@ -27,14 +28,12 @@ class Discrete:
     probabilities: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
-        values, chances = _floats(self.values), self.probabilities
+        values, chances = _floats("values", self.values), self.probabilities
         if not values or len(set(values)) != len(values):
             raise ValueError(f"values must hold one number or more, each once, got {self.values!r}.")
-        if not all(map(math.isfinite, values)):
-            raise ValueError(f"values must be finite numbers, got {self.values!r}.")
         order = sorted(range(len(values)), key=values.__getitem__)
         if chances is not None:
-            chances = _floats(chances)
+            chances = _floats("probabilities", chances)
             if len(chances) != len(values):
                 raise ValueError(f"{len(values)} values need as many probabilities, got {len(chances)}.")
             if not all(p > 0 for p in chances) or abs(math.fsum(chances) - 1) > 1e-9:
@@ -73,5 +72,8 @@ def even_levels(count: int) -> Array:
     return (np.arange(count) + 0.5) / count
 
 
-def _floats(values: Iterable[float]) -> list[float]:
-    return [float(value) for value in values]
+def _floats(name: str, values: Iterable[float]) -> list[float]:
+    listed = isinstance(values, Iterable) and not isinstance(values, str)
+    if not listed or not all(map(is_number, made := list(values))):
+        raise ValueError(f"{name} must be a list of finite numbers, got {values!r}.")
+    return [float(value) for value in made]

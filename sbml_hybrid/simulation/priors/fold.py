@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
+from sbml_hybrid.errors import is_number
 from sbml_hybrid.mechanism.initial import InitialValues, determined_by
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.simulation.priors.bulk import Priors
@@ -41,7 +41,7 @@ def around(model: Model, fold: float, of: Iterable[str] | None = None, initial: 
     UnknownName
         A name of `of` is not in the model, or nothing matches a pattern.
     """
-    if not fold >= 1 or math.isinf(fold):
+    if not is_number(fold) or fold < 1:
         raise ValueError(f"fold must be a finite number of 1 or more, got {fold!r}.")
     values = InitialValues(model)
     if of is not None:

@@ -45,6 +45,9 @@ class Joint:
     formulas
         Name of a further quantity -> how it follows from those of `laws` and from earlier formulas, such as
         ``{"kr": "kf / 2.5"}``. It holds in every row, to rounding. ``init(S)`` and ``init([S])`` may be used.
+    not_negative
+        Quantities whose formula must give zero or more in every row; `of` names those that a model says cannot be
+        negative, such as initial amounts.
 
     Raises
     ------
@@ -53,7 +56,7 @@ class Joint:
     DataError
         A formula cannot be read.
     UnknownName
-        A formula uses a name that is not drawn here.
+        A formula uses a name that is not drawn here, or `not_negative` one that has no formula.
 
     References
     ----------
@@ -63,6 +66,7 @@ class Joint:
     laws: Mapping[str, Prior]
     correlation: Sequence[Sequence[float]] | None = None
     formulas: Mapping[str, str] = field(default_factory=dict)
+    not_negative: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "laws", dict(self.laws))
@@ -70,14 +74,21 @@ class Joint:
         if not self.laws:
             raise ValueError("Joint needs the law of one quantity or more.")
         for name, law in self.laws.items():
-            if hasattr(law, "names") or not hasattr(law, "quantile"):
+            if isinstance(law, type) or hasattr(law, "names") or not hasattr(law, "quantile"):
                 raise ValueError(f"Joint takes laws of one quantity, such as Normal(1, 2), got {law!r} for {name!r}.")
         if self.correlation is not None:
             matrix = _checked_correlation(self.correlation, self.laws)
             object.__setattr__(self, "correlation", tuple(map(tuple, matrix.tolist())))
-        for name in self.formulas:
+        for name, text in self.formulas.items():
+            if not isinstance(text, str):
+                raise ValueError(f"The formula of {name!r} must be a text, such as 'kf/2', got {text!r}.")
             if name in self.laws:
                 raise ValueError(f"{name!r} has both a law and a formula; leave one of them out.")
+        if self.not_negative is not None:
+            object.__setattr__(self, "not_negative", tuple(self.not_negative))
+        for name in self.not_negative or ():
+            if name not in self.formulas:
+                raise unknown_name("formula", name, self.formulas, "the Joint, for not_negative")
         self._trees  # noqa: B018  (reads the formulas, so that a wrong one is refused here)
 
     def __eq__(self, other: object) -> bool:
@@ -102,16 +113,19 @@ class Joint:
         Raises
         ------
         ValueError
-            A formula has no finite value in some row.
+            A formula has no finite value in some row, or a negative one where there must be none.
         """
         probabilities = self._correlated(np.asarray(u, float))
         values = {name: law.quantile(p) for (name, law), p in zip(self.laws.items(), probabilities, strict=True)}
         for name, tree in self._trees.items():
             value = np.broadcast_to(evaluate(tree, {_stand_in(n): v for n, v in values.items()}), (len(u),))
-            bad = np.flatnonzero(~np.isfinite(value))
+            least = 0.0 if name in (self.not_negative or ()) else -np.inf
+            bad = np.flatnonzero(~(np.isfinite(value) & (value >= least)))
             if len(bad):
                 at = ", ".join(f"{n} = {v[bad[0]]:.6g}" for n, v in values.items())
-                raise ValueError(f"The formula {name} = {self.formulas[name]} gives {value[bad[0]]:g} where {at}.")
+                given = f"The formula {name} = {self.formulas[name]} gives {value[bad[0]]:g} where {at}"
+                hint = f", and {name} cannot be negative. Try: Truncated laws" if np.isfinite(value[bad[0]]) else ""
+                raise ValueError(f"{given}{hint}.")
             values[name] = value
         return np.stack(list(values.values()), axis=1)
 
@@ -142,14 +156,18 @@ class Joint:
 
     @property
     def _content(self) -> tuple[Any, ...]:
-        return (tuple(self.laws.items()), self.correlation, tuple(self.formulas.items()))
+        return (tuple(self.laws.items()), self.correlation, tuple(self.formulas.items()), self.not_negative)
 
 
 # -- correlation -----------------------------------------------------------------------------------
 
 
 def _checked_correlation(correlation: Any, laws: Mapping[str, Prior]) -> Array:
-    matrix, k = np.array(correlation, dtype=float), len(laws)
+    k = len(laws)
+    try:
+        matrix = np.array(correlation, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(f"correlation must be {k} rows of {k} numbers, got {correlation!r}.") from None
     if matrix.shape != (k, k):
         problem = f"have shape ({k}, {k}), for {', '.join(laws)}; it has {matrix.shape}"
     elif not np.isfinite(matrix).all():

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from sbml_hybrid.errors import is_number
+
 Array = np.ndarray
 SMALLEST, LARGEST = np.finfo(float).tiny, 1 - np.finfo(float).epsneg  # the probabilities next to 0 and 1
 
@@ -319,7 +321,7 @@ def normal_cdf(z: Array) -> Array:
 def require_finite(prior: Any) -> None:
     """Raise a ValueError for the first field that is no finite number."""
     for name, value in ((field.name, getattr(prior, field.name)) for field in fields(prior)):
-        if not math.isfinite(value):
+        if not is_number(value):
             raise ValueError(f"{name} must be a finite number, got {value!r}.")
 
 

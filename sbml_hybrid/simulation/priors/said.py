@@ -62,8 +62,12 @@ def prior_from_dict(said: Mapping[str, Any], folder: str | os.PathLike = ".") ->
     DataError
         The table was not from a file, or the file's content is another one today.
     """
-    if said.get("kind") not in KINDS:
-        raise unknown_name("prior", str(said.get("kind")), KINDS, "sh.priors")
+    if not isinstance(said, Mapping):
+        raise ValueError(f"A prior is said as a table, such as {{kind = 'Uniform', low = 1, high = 2}}, got {said!r}.")
+    if "kind" not in said:
+        raise ValueError(f"The prior {dict(said)} needs its kind, one of {', '.join(KINDS)}.")
+    if said["kind"] not in KINDS:
+        raise unknown_name("prior", str(said["kind"]), KINDS, "sh.priors")
     kind = KINDS[said["kind"]]
     numbers = {name: value for name, value in said.items() if name != "kind"}
     if kind is Table:
@@ -74,7 +78,7 @@ def prior_from_dict(said: Mapping[str, Any], folder: str | os.PathLike = ".") ->
             raise unknown_name("setting", name, known, f"the prior {kind.__name__}")
     if "prior" in numbers:
         numbers["prior"] = prior_from_dict(numbers["prior"], folder)
-    if "laws" in numbers:
+    if isinstance(numbers.get("laws"), Mapping):
         numbers["laws"] = {name: prior_from_dict(law, folder) for name, law in numbers["laws"].items()}
     try:
         return kind(**numbers)
