@@ -301,9 +301,9 @@ def test_results_go_under_runs_by_default_and_a_moved_study_may_go_on(done, tmp_
         ("draws = 30", "draws = true", StudyError, "draws must be a whole number"),
         ("keep = 0.7", "keep = 7", StudyError, "keep must lie in 0 to 1, got 7"),
         ("keep = 0.7", 'noise = "lognormal"', StudyError, "The noise 'lognormal' cannot be read. Write a kind"),
-        ("keep = 0.7", 'noise = "normal:-1"', StudyError, "The noise 'normal:-1' cannot be read"),
+        ("keep = 0.7", 'noise = "normal:-1"', StudyError, "The noise 'normal:-1': sd must be zero or more, got -1.0"),
         ("keep = 0.7", 'noise = "poison:1"', UnknownName, "poison"),
-        ("keep = 0.7", 'noise = "linear:1"', StudyError, "The noise 'linear:1' cannot be read"),
+        ("keep = 0.7", 'noise = "linear:1"', StudyError, "The noise 'linear:1' does not have the numbers that its"),
         ("end = 20", "", StudyError, r"\[simulate\] in .* needs either end \(and points\) or times"),
         ("end = 20", "end = 0", StudyError, "end must be above 0"),
         ("keep = 0.7", "[split]\ntest = 0", ValueError, "test must lie between 0 and 1, got 0"),
@@ -366,6 +366,7 @@ def test_noise_is_read_from_text():
     assert noise_from_text("normal: 2") == sh.noise.Normal(sd=2.0)
     assert noise_from_text("poisson:100") == sh.noise.Poisson(scale=100)
     assert noise_from_text("linear:0.1, 0.05") == sh.noise.Linear(a=0.1, b=0.05)
+    assert noise_from_text("negative-binomial:20,0.1") == sh.noise.NegativeBinomial(scale=20, dispersion=0.1)
     assert noise_from_text("growing:0,0.2,60") == sh.noise.Growing(start=0, end=0.2, until=60)
 
 

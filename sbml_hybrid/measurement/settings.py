@@ -88,11 +88,11 @@ def from_dict(said: Mapping[str, Any], kinds: Sequence[type], what: str, where: 
     UnknownName
         There is no such kind, or it has no such setting.
     """
-    known_kinds = {_letters(kind.__name__): kind for kind in kinds}
+    known_kinds = {letters(kind.__name__): kind for kind in kinds}
     name = str(said.get("kind"))
-    if _letters(name) not in known_kinds:
+    if letters(name) not in known_kinds:
         raise unknown_name(what, name, [kind.__name__ for kind in kinds], where)
-    kind = known_kinds[_letters(name)]
+    kind = known_kinds[letters(name)]
     settings = {key: value for key, value in said.items() if key != "kind"}
     there = [one.name for one in fields(kind)]
     for key in settings:
@@ -119,7 +119,8 @@ def _digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
-def _letters(name: str) -> str:
+def letters(name: str) -> str:
+    """Return a name without what may be left out: the case of letters, hyphens and the like."""
     return "".join(character for character in name.lower() if character.isalnum())
 
 

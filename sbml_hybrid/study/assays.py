@@ -14,6 +14,8 @@ from sbml_hybrid.measurement.noise import kind_of, noise_from_dict
 from sbml_hybrid.measurement.plates import Plates
 from sbml_hybrid.study.sections import Measurement
 
+_HINT = "Write a kind and its numbers, such as lognormal:0.1 (10 %), normal:0.05 or linear:0.1,0.05."
+
 
 def assay_of(asked: Measurement, place: str) -> dict[str, Any]:
     """Return the arguments of `measure` that a study's ``[measure]`` stands for.
@@ -51,10 +53,15 @@ def noise_from_text(text: str) -> Any:
     """Return the noise model that ``"lognormal:0.1"`` or ``"linear:0.1,0.05"`` says: its kind and its numbers."""
     kind, _, numbers = text.partition(":")
     try:
-        return kind_of(kind.strip())(*(float(number) for number in numbers.split(",")))
-    except (TypeError, ValueError) as error:
-        hint = "Write a kind and its numbers, such as lognormal:0.1 (10 %), normal:0.05 or linear:0.1,0.05"
-        raise StudyError(f"The noise {text!r} cannot be read. {hint}.") from error
+        values = [float(number) for number in numbers.split(",")]
+    except ValueError as error:
+        raise StudyError(f"The noise {text!r} cannot be read. {_HINT}") from error
+    try:
+        return kind_of(kind.strip())(*values)
+    except ValueError as error:  # out of range, which it says
+        raise StudyError(f"The noise {text!r}: {error}") from error
+    except TypeError as error:  # too few numbers, or too many
+        raise StudyError(f"The noise {text!r} does not have the numbers that its kind takes. {_HINT}") from error
 
 
 def _made(setting: str, make: Callable[[Mapping], Any], said: Mapping | None, place: str) -> Any:

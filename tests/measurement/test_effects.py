@@ -124,6 +124,23 @@ def test_factors_have_mean_one_and_the_cv_that_was_asked_for_and_shifts_their_sd
     assert abs(shift.mean()) < 5 * 2 / np.sqrt(20_000) and shift.std() == pytest.approx(2.0, rel=0.03)
 
 
+def test_factors_and_shifts_are_as_likely_as_lognormal_and_normal_noise_say():
+    """Chi-squared of a histogram of 20 000 draws against the integrated density, each at 1e-4."""
+    from scipy import stats
+
+    rng = np.random.default_rng(2)
+    drawn = np.stack([effects.Well(cv=0.4, sd=3.0).draw(rng, ["A"])[:, 0] for _ in range(20_000)])
+
+    of_factor, of_shift = (sh.noise.Lognormal(0.4), 1.0, (0.4, 2.4)), (sh.noise.Normal(3), 0.0, (-7, 7))
+    for values, (noise, center, ends) in zip(drawn.T, (of_factor, of_shift), strict=True):
+        edges = np.linspace(*ends, 25)
+        inside = np.linspace(edges[:-1], edges[1:], 201)
+        shares = np.trapezoid(np.exp(noise.log_density(inside, center)), inside, axis=0)
+        counts = np.histogram(values, edges)[0]
+        expected = np.append(shares, 1 - shares.sum()) * len(values)
+        assert stats.chisquare(np.append(counts, len(values) - counts.sum()), expected).pvalue > 1e-4
+
+
 def test_an_additive_effect_shifts_a_series_as_a_whole(small):
     data = sh.measure(small, noise=EXACT, effects=effects.Replicate(sd={"B": 0.5}), seed=1)
 

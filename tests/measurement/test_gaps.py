@@ -137,11 +137,12 @@ def test_lost_series_are_lost_for_good_and_never_at_their_start():
 
 
 def test_the_time_of_a_loss_is_uniform():
-    """Kolmogorov-Smirnov at 1e-4: 1 failure in 10^4 seeds."""
+    """Kolmogorov-Smirnov of 20 000 series at 1e-4: 1 failure in 10^4 seeds; times 0.25 % apart hide no more."""
     from scipy import stats
 
-    rng, times = np.random.default_rng(4), np.linspace(5, 9, 4001)
-    last = [times[gaps.DropOut(1.0).kept(np.ones((4001, 1)), times, ["A"], rng).sum() - 1] for _ in range(500)]
+    times = np.linspace(5, 9, 401)
+    left = gaps.DropOut(1.0).kept(np.ones((20_000, 401, 1)), times, ["A"], np.random.default_rng(4))
+    last = times[left[:, :, 0].sum(axis=1) - 1]
 
     assert stats.kstest(last, stats.uniform(5, 4).cdf).pvalue > 1e-4
 

@@ -360,8 +360,13 @@ def test_a_description_with_other_fields_is_refused_with_those_there_are():
 
 
 def test_an_unknown_noise_model_is_refused_with_the_closest_name():
-    with pytest.raises(UnknownName, match="Did you mean 'lognormal'"):
-        kind_of("log-normal")
+    with pytest.raises(UnknownName, match="Did you mean 'Lognormal'"):
+        kind_of("log-normel")
+
+
+@pytest.mark.parametrize("name", ["NegativeBinomial", "negativebinomial", "negative-binomial", "Negative_Binomial"])
+def test_a_noise_model_is_found_in_any_case_with_or_without_hyphens_as_gaps_and_effects_are(name):
+    assert noise_from_dict({"kind": name, "scale": 20, "dispersion": 0.1}) == N.NegativeBinomial(20, 0.1)
 
 
 def test_counts_that_no_float_tells_apart_are_refused():

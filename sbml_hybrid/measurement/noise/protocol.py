@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any, Protocol
 
@@ -98,8 +99,10 @@ def as_float(values: Any, model: Any, xp: Any) -> Any:
     return values if xp is np else xp.cast(values, model.dtype)
 
 
-def require_models(kind: str, noises: Any, least: int = 0) -> tuple:
-    """Return noise models as a tuple, and refuse what is none.
+def require_models(
+    kind: str, noises: Any, least: int = 0, able: Sequence[str] = ("apply", "log_density", "scatter")
+) -> tuple:
+    """Return noise models as a tuple, and refuse what is none, that is, not `able`.
 
     Raises
     ------
@@ -111,7 +114,7 @@ def require_models(kind: str, noises: Any, least: int = 0) -> tuple:
     except TypeError:
         made = (noises,)
     for noise in made:
-        if isinstance(noise, type) or not all(hasattr(noise, name) for name in ("apply", "log_density", "scatter")):
+        if isinstance(noise, type) or not all(hasattr(noise, name) for name in able):
             raise ValueError(f"{kind} takes noise models such as sh.noise.Normal(0.1), got {noise!r}.")
     if len(made) < least:
         raise ValueError(f"{kind} takes {least} noise models or more, got {len(made)}.")

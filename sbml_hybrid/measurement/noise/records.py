@@ -16,9 +16,10 @@ from sbml_hybrid.measurement.noise.counts import NegativeBinomial, Poisson
 from sbml_hybrid.measurement.noise.gaussian import Linear, Lognormal, Normal
 from sbml_hybrid.measurement.noise.protocol import Noise
 from sbml_hybrid.measurement.noise.sequence import InSequence
+from sbml_hybrid.measurement.settings import letters
 
 KINDS = {
-    kind.__name__.lower(): kind
+    kind.__name__: kind
     for kind in (
         Normal, Lognormal, Linear, Poisson, NegativeBinomial, Growing, AdjustingMean, Autocorrelated, PerObservable,
         OneOf, InSequence,
@@ -67,19 +68,21 @@ def noise_from_dict(said: Mapping[str, Any]) -> Noise:
 
 
 def kind_of(name: str) -> type:
-    """Return the class of noise models called `name`, in any case of letters.
+    """Return the class of noise models called `name`, in any case of letters, with or without hyphens.
 
     Raises
     ------
     UnknownName
         There is no such noise model.
     """
-    if name.lower() in KINDS:
-        return KINDS[name.lower()]
-    plugged = {entry.name.lower(): entry for entry in entry_points(group="sbml_hybrid.noises")}
-    if name.lower() in plugged:
-        return plugged[name.lower()].load()
-    raise unknown_name("noise model", name, [*KINDS, *plugged], "sh.noise")
+    for own, kind in KINDS.items():
+        if letters(own) == letters(name):
+            return kind
+    plugged = entry_points(group="sbml_hybrid.noises")
+    for entry in plugged:
+        if letters(entry.name) == letters(name):
+            return entry.load()
+    raise unknown_name("noise model", name, [*KINDS, *plugged.names], "sh.noise")
 
 
 def _plain(value: Any) -> Any:
