@@ -100,7 +100,7 @@ def _simulate(arguments: argparse.Namespace) -> None:
         print(cost)
         return
     logging.getLogger("sbml_hybrid").info("%s", cost)
-    truth = simulate(model, draws, times=times, jobs=arguments.jobs, store=_zarr(arguments.output), dtype=dtype)
+    truth = simulate(model, draws, times=times, jobs=arguments.jobs, store=arguments.output, dtype=dtype)
     failed = truth.sizes["trajectory"] - succeeded(truth).sizes["trajectory"]
     print(f"{truth.sizes['trajectory']} trajectories, {len(priors)} quantities varied, {failed} failed.")
     print(f"Wrote {arguments.output}")
@@ -125,7 +125,7 @@ def _measure(arguments: argparse.Namespace) -> None:
         replicates=arguments.replicates,
         limits=Limits(low=arguments.low, high=arguments.high) if given else None,
         seed=arguments.seed,
-        store=None if netcdf else _zarr(arguments.output),
+        store=None if netcdf else arguments.output,
         jobs=arguments.jobs,
     )
     if netcdf:
@@ -203,12 +203,6 @@ _VERBS = {
     "overview": _overview,
     "run": _run,
 }
-
-
-def _zarr(path: str) -> str:
-    if Path(path).suffix.lower() not in (".zarr", ""):
-        raise ValueError(f"{path} is no Zarr folder. Name it .zarr, such as -o truth.zarr.")
-    return path
 
 
 def _console() -> logging.Handler:

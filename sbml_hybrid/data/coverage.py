@@ -37,7 +37,8 @@ def coverage(simulated: xr.Dataset, measurements: xr.Dataset, observables: Itera
     DataFrame
         A row per observable: ``points`` measured within the simulated span of time, and the shares of them
         ``within_50`` and ``within_90`` per cent of the draws (by quantiles at each time, linear in between), ``below``
-        and ``above`` the latter; ``compared_with`` names the variable that was used.
+        and ``above`` the latter; ``compared_with`` names the variable that was used. A censored measurement is within
+        where the draws reach beyond its limit, as if they had been measured with that limit.
 
     Raises
     ------
@@ -110,13 +111,27 @@ def _covered(simulated: xr.Dataset, measurements: xr.Dataset, name: str) -> dict
     measured = measurements["measured"].sel(observable=name)
     at = measurements["time"].broadcast_like(measured).transpose(*measured.dims).values
     known = ~np.isnan(measured.values) & (at >= times[0]) & (at <= times[-1])
-    values, at = measured.values[known], at[known]
+    values, at, beyond = measured.values[known], at[known], _censored(measurements, name)[known]
     low, quarter, _, upper, high = (np.interp(at, times, level) for level in levels)
+
+    def below(level: np.ndarray) -> np.ndarray:
+        return (values < level) & (beyond <= 0)  # a value above the limit that is given may be anywhere above it
+
+    def above(level: np.ndarray) -> np.ndarray:
+        return (values > level) & (beyond >= 0)
+
     shares = {
-        "within_50": (values >= quarter) & (values <= upper),
-        "within_90": (values >= low) & (values <= high),
-        "below": values < low,
-        "above": values > high,
+        "within_50": ~below(quarter) & ~above(upper),
+        "within_90": ~below(low) & ~above(high),
+        "below": below(low),
+        "above": above(high),
     }
     counted = {what: float(hit.mean()) if len(values) else np.nan for what, hit in shares.items()}
     return {"points": len(values), **counted, "compared_with": variable}
+
+
+def _censored(measurements: xr.Dataset, name: str) -> np.ndarray:
+    """-1 where a measurement was below its limit, +1 where above."""
+    if "censored" not in measurements:
+        return np.zeros(measurements["measured"].sel(observable=name).shape, np.int8)
+    return measurements["censored"].sel(observable=name).values

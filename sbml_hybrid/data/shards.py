@@ -70,8 +70,12 @@ def prepare(template: xr.Dataset, path: str | os.PathLike | Place, rows: int) ->
         There is something else at `path`, or another run's dataset.
     StorageError
         The store cannot be written.
+    ValueError
+        The name of the store is that of another kind of file.
     """
     place = place_of(path)
+    if place.suffix not in (".zarr", ""):  # `open` would take it for something else
+        raise ValueError(f"{place} is no Zarr folder. Name it .zarr, such as {place}.zarr.")
     if place.path is None:  # what cannot be renamed into place is whole once its manifest is there
         if not place.exists(f"{MANIFEST}/{META}"):
             if place.exists(META) and _differing_attributes(template, place):

@@ -37,6 +37,20 @@ def test_data_far_above_is_not_covered(draws):
     assert told["above"] == 1 and told["within_90"] == 0 and told["compared_with"] == "truth"
 
 
+@pytest.mark.parametrize("limits", [sh.Limits(low=3.0), sh.Limits(high=3.5), sh.Limits(low=1.0, high=6.0)])
+def test_censored_measurements_count_as_if_the_draws_had_been_measured_with_their_limit(draws, limits):
+    noise = sh.noise.Lognormal(0.2)
+    simulated, as_limited = (sh.measure(draws[0], noise=noise, seed=0, limits=one) for one in (None, limits))
+    own = sh.measure(draws[1], noise=noise, seed=1, limits=limits)
+
+    told = sh.coverage(simulated, own).loc["S"]
+
+    assert (own["censored"] != 0).mean() > 0.2
+    shares = ["within_50", "within_90", "below", "above"]
+    np.testing.assert_allclose(list(told[shares]), list(sh.coverage(as_limited, own).loc["S", shares]), atol=0.02)
+    assert told["within_90"] > 0.85
+
+
 def test_points_beyond_the_simulated_times_and_missing_ones_do_not_count(draws):
     own = sh.measure(draws[1], keep=0.5, seed=0)
     later = own.assign_coords(time=own["time"] + 4)

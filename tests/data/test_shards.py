@@ -211,6 +211,15 @@ def test_something_that_is_no_store_is_refused_and_left_alone(tmp_path):
     assert list((tmp_path / "notes").iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["run.nc", "fold1.5", "s3://bucket/run.csv"])
+def test_a_store_is_named_so_that_it_can_be_opened(tmp_path, name):
+    path = name if "://" in name else tmp_path / name
+
+    with pytest.raises(ValueError, match=rf"{name} is no Zarr folder. Name it .zarr, such as .*{name}.zarr"):
+        prepare(template(), path, rows=4)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_store_keeps_its_rows_a_shard(half):
     assert prepare(template(), half, rows=7).run["rows"] == 4
 

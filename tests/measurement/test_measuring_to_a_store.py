@@ -31,7 +31,7 @@ WHOLE = {
 }
 
 
-def simulated(n=40, **options):
+def simulated(n=16, **options):
     model = sh.load(MODEL)
     options = {"times": np.linspace(0, 10, 11)} | options
     return sh.simulate(model, sh.sample(sh.around(model, fold=2), n, seed=0), **options)
@@ -74,8 +74,8 @@ def three_rows(monkeypatch):
     [
         {},
         {"dtype": "float32"},
-        {"conditions": CONDITIONS, "n": 10},
-        {"times": np.sort(np.random.default_rng(0).uniform(0, 9, (20, 6)), axis=1), "n": 20},
+        {"conditions": CONDITIONS, "n": 6},
+        {"times": np.sort(np.random.default_rng(0).uniform(0, 9, (10, 6)), axis=1), "n": 10},
     ],
     ids=["plain", "float32", "conditions", "times of their own"],
 )
@@ -108,11 +108,11 @@ def test_failed_trajectories_keep_their_status_and_are_not_measured(truth, tmp_p
 
     assert_same(stored, reread(sh.measure(failed, seed=1), tmp_path / "whole.zarr"))
     said = shards.manifest(tmp_path / "data.zarr")
-    assert said.status.total() == 40 and said.status["ok"] == 39 and said.pending == 0
+    assert said.status.total() == 16 and said.status["ok"] == 15 and said.pending == 0
 
 
 @settings(max_examples=5)
-@given(st.integers(1, 41), st.booleans())
+@given(st.integers(1, 17), st.booleans())
 def test_any_size_of_shards_gives_the_same_bytes(truth, tmp_path_factory, rows, lazily):
     folder = tmp_path_factory.mktemp("m")
     source = truth
@@ -128,7 +128,7 @@ def test_any_size_of_shards_gives_the_same_bytes(truth, tmp_path_factory, rows, 
 
 
 def test_any_number_of_jobs_gives_the_same_bytes(truth, tmp_path, monkeypatch):
-    monkeypatch.setattr(shards, "SHARD_ROWS", 15)
+    monkeypatch.setattr(shards, "SHARD_ROWS", 6)
     for jobs in (1, 2):
         sh.measure(truth, store=tmp_path / f"{jobs}.zarr", jobs=jobs, **WHOLE)
 
@@ -140,20 +140,20 @@ def test_an_interrupted_call_goes_on_where_it_stopped(truth, tmp_path, three_row
     whole, done = blocks._write_block, []
 
     def interrupted(place, start, *rest):
-        if len(done) == 5:
+        if len(done) == 3:
             raise KeyboardInterrupt
         done.append(start)
         whole(place, start, *rest)
 
     with patch.object(blocks, "_write_block", interrupted), suppress(KeyboardInterrupt):
         sh.measure(truth, store=tmp_path / "data.zarr", **WHOLE)
-    assert shards.manifest(tmp_path / "data.zarr").pending == 40 - 5 * 3
+    assert shards.manifest(tmp_path / "data.zarr").pending == 16 - 3 * 3
     after = []
     with patch.object(blocks, "_write_block", lambda *item: (after.append(item[1]), whole(*item))):
         sh.measure(truth, store=tmp_path / "data.zarr", **WHOLE)
     sh.measure(truth, store=tmp_path / "whole.zarr", **WHOLE)
 
-    assert done == [0, 3, 6, 9, 12] and after == list(range(15, 40, 3))
+    assert done == [0, 3, 6] and after == [9, 12, 15]
     assert content(tmp_path / "data.zarr") == content(tmp_path / "whole.zarr")
 
 
@@ -173,7 +173,7 @@ def test_what_is_not_finished_says_how_to_go_on(truth, tmp_path, three_rows, cap
 
     sh.open(tmp_path / "data.zarr")
 
-    assert "3 of 40 trajectories are pending (NaN). Run the same measure again to go on." in caplog.text
+    assert "3 of 16 trajectories are pending (NaN). Run the same measure again to go on." in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_a_store_measured_from_other_trajectories_is_refused(truth, tmp_path):
     place = tmp_path / "data.zarr"
     sh.measure(truth, store=place, seed=1)
     other = truth.copy(deep=True)
-    other["truth"][30, 2, 1] += 1e-9
+    other["truth"][12, 2, 1] += 1e-9
 
     with pytest.raises(DataError, match="differs in the trajectories"):
         sh.measure(other, store=place, seed=1)
