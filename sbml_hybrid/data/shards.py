@@ -136,7 +136,7 @@ def _write_shard(place: Place, start: int, values: Mapping[str, np.ndarray], ent
     key = f"{MANIFEST}/{start // run['rows']:06d}/{META}"
     there = attributes_at(place, key)
     if there is not None and there["draws"] != entry["draws"]:
-        raise DataError(f"Another run is writing other rows to {place} now. Choose another store for one of them.")
+        raise _two_runs(place)
     store = Noting(place.zarr(read_only=False))
     with zarr.config.set({"array.write_empty_chunks": True}):
         for name in sorted(values):
@@ -194,6 +194,20 @@ def unfinished(there: Manifest, draws: Callable[[int, int], str] | None = None) 
             )
             left.append(number)
     return left
+
+
+def require_own(there: Manifest, written: Mapping[int, str]) -> None:
+    """Raise DataError where another run, of other draws, has written over the shards of this one.
+
+    Parameters
+    ----------
+    there
+        The store as it is when the run ends.
+    written
+        The fingerprint of the rows of each shard that the run has written, by its number.
+    """
+    if any(there.shards[number]["draws"] != draws for number, draws in written.items() if number in there.shards):
+        raise _two_runs(there.place)
 
 
 def verified(there: Manifest) -> Any:
@@ -282,6 +296,10 @@ def _require_same(template: xr.Dataset, place: Place, there: Manifest | None) ->
             f"{place} holds another run's dataset (it differs in {', '.join(differing)}). "
             "Choose another store, or remove it."
         )
+
+
+def _two_runs(place: Place) -> DataError:
+    return DataError(f"Another run is writing other rows to {place} now. Choose another store for one of them.")
 
 
 def _differing_labels(template: xr.Dataset, there: Manifest) -> Sequence[str]:

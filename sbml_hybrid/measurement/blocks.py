@@ -49,8 +49,8 @@ def measured_in_store(truth: xr.Dataset, assay: Assay, place: Place, jobs: int) 
     left = shards.unfinished(began, lambda start, stop: _fingerprint(_block(truth, start, stop)))
     bounds = [began.bounds(number) for number in left]
     items = ((place, start, _block(truth, start, stop), assay, arrays) for start, stop in bounds)
-    for _ in ordered_map(_write_block, items, len(left), jobs=jobs, label="measuring"):
-        pass
+    written = list(ordered_map(_write_block, items, len(left), jobs=jobs, label="measuring"))
+    shards.require_own(shards.manifest(place), dict(zip(left, written, strict=True)))
     return stores.open_lazily(place)
 
 
@@ -104,7 +104,7 @@ def _rows_a_block(template: xr.Dataset) -> int:
     return shards.rows_a_shard(n, max(8 * v.size // n for v in template.data_vars.values() if "trajectory" in v.dims))
 
 
-def _write_block(place: Place, start: int, truth: xr.Dataset, assay: Assay, arrays: Sequence[str]) -> None:
+def _write_block(place: Place, start: int, truth: xr.Dataset, assay: Assay, arrays: Sequence[str]) -> str:
     began = time.perf_counter()
     data = truth.assign(_measured(truth, assay))
     entry = {
@@ -115,6 +115,7 @@ def _write_block(place: Place, start: int, truth: xr.Dataset, assay: Assay, arra
         "draws": _fingerprint(truth),
     }
     shards.write_shard(place, start, {name: data[name].values for name in arrays}, entry)
+    return entry["draws"]
 
 
 def _failures(truth: xr.Dataset) -> list[tuple[int, str, str]]:

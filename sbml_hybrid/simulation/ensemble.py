@@ -309,6 +309,7 @@ def _in_store(
     for _ in _simulated(task, source, [whole[number] for number in left], jobs):
         pass
     ended = shards.manifest(place)
+    shards.require_own(ended, {number: fingerprint(source.part(*began.bounds(number))) for number in left})
     codes = {name: code for code, name in STATUSES.items()}
     said = _Said(ended.status, [(label, codes[status], reason) for label, status, reason in ended.failures])
     shards.finish(ended, said.attrs)

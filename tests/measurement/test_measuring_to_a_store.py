@@ -149,7 +149,7 @@ def test_an_interrupted_call_goes_on_where_it_stopped(truth, tmp_path, three_row
         sh.measure(truth, store=tmp_path / "data.zarr", **WHOLE)
     assert shards.manifest(tmp_path / "data.zarr").pending == 16 - 3 * 3
     after = []
-    with patch.object(blocks, "_write_block", lambda *item: (after.append(item[1]), whole(*item))):
+    with patch.object(blocks, "_write_block", lambda *item: (after.append(item[1]), whole(*item))[1]):
         sh.measure(truth, store=tmp_path / "data.zarr", **WHOLE)
     sh.measure(truth, store=tmp_path / "whole.zarr", **WHOLE)
 

@@ -14,7 +14,9 @@ import pandas as pd
 import pytest
 
 import sbml_hybrid as sh
+from sbml_hybrid.data import shards
 from sbml_hybrid.data.shards import manifest
+from sbml_hybrid.errors import DataError
 from sbml_hybrid.parallel import ordered_map
 from sbml_hybrid.simulation import ensemble
 from sbml_hybrid.simulation.runs import Deterministic
@@ -236,7 +238,7 @@ def test_a_corrupt_shard_is_remade_by_running_again(model, draws, expected, tmp_
     chunk, before = store / "parameters" / "c" / "3" / "0", entries(store)
     chunk.write_bytes(chunk.read_bytes()[::-1])
 
-    with pytest.raises(sh.errors.DataError, match=r"shard 3 \(rows 192 to 255\): the chunk parameters/c/3/0 is not"):
+    with pytest.raises(DataError, match=r"shard 3 \(rows 192 to 255\): the chunk parameters/c/3/0 is not"):
         sh.open(store)
     assert sh.simulate(model, draws, times=TIMES, store=store).equals(expected)
 
@@ -260,3 +262,26 @@ def test_a_draw_that_would_go_on_for_ever_ends_by_its_step_budget(tmp_path):
     np.testing.assert_allclose(data["truth"].sel(species="x")[2], np.cos(2 * data["time"]), atol=1e-5)
     (failure,) = manifest(tmp_path / "run.zarr").failures
     assert failure[:2] == (1, "step_budget_spent")
+
+
+# -- two runs at once ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["simulate", "measure"])
+def test_a_run_is_told_of_another_that_wrote_over_its_rows(model, draws, expected, verb, tmp_path, monkeypatch):
+    write, place = shards.write_shard, tmp_path / "run.zarr"
+
+    def beside_another(path, start, values, entry):
+        write(path, start, values, entry)
+        if start:  # the other one looked at the first shard before it was there, and wrote it when it was
+            (place / "manifest" / "000000" / "zarr.json").unlink()
+            write(path, 0, values, entry | {"draws": "of the other"})
+
+    monkeypatch.setattr(shards, "write_shard", beside_another)
+    monkeypatch.setattr(shards, "SHARD_ROWS", 160)
+
+    with pytest.raises(DataError, match="Another run is writing other rows to .*run.zarr now"):
+        if verb == "simulate":
+            sh.simulate(model, draws, times=TIMES, store=place)
+        else:
+            sh.measure(expected, seed=1, store=place)
