@@ -6,6 +6,7 @@ the run is, and has a group for every shard that is whole, which is written last
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -28,6 +29,7 @@ log = logging.getLogger("sbml_hybrid")
 
 PENDING = -1  # the status of a row that is not computed yet
 _FORMAT = 1
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 SHARD_BYTES, SHARD_ROWS, SHARDS = 2**23, 64, 256
 _LABELS_A_CHUNK = 2**17
 _SAID = ("model_id", "model_hash", "design", "run", "tolerances", "versions", "observables", "noise", "measurement")
@@ -345,7 +347,8 @@ def _writing(place: Place) -> Iterator[None]:
     except StorageError:
         raise
     except OSError as error:
+        first = "free some space" if error.errno in _FULL else "mend that"
         raise StorageError(
-            f"Cannot write {place}: {error.strerror or error}. What was computed is kept; free some space and run the "
+            f"Cannot write {place}: {error.strerror or error}. What was computed is kept; {first} and run the "
             "same again to go on."
         ) from error

@@ -196,6 +196,13 @@ def test_the_rows_of_two_runs_are_never_mixed_in_one_store(half):
     assert (open_store(half)["truth"][:4] == 1.0).all()
 
 
+def test_what_keeps_a_store_from_being_written_is_told_and_space_only_where_it_lacks(tmp_path):
+    (tmp_path / "notes").write_text("a file, no folder")
+
+    with pytest.raises(StorageError, match="s.zarr: Not a directory. What was computed is kept; mend that"):
+        prepare(template(), tmp_path / "notes" / "s.zarr", rows=4)
+
+
 def test_a_store_that_was_removed_in_the_middle_of_a_run_is_told(half):
     shutil.rmtree(half)
 
