@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -102,8 +103,8 @@ def with_properties(engine: Any) -> Any:
 
 
 def sentence(error: Exception) -> str:
-    """Return what libroadrunner says of an error, on one line."""
-    return " ".join(str(error).split())[:300]
+    """Return what libroadrunner says of an error, on one line, without the C++ function that says it."""
+    return re.sub(r"\W*\bIn [\w ]+ rr::.*", "", " ".join(str(error).split()))[:300]
 
 
 def aliases_of(model: Model) -> dict[str, str]:
