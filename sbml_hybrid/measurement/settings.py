@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sbml_hybrid.errors import unknown_name
+from sbml_hybrid.errors import is_number, unknown_name
 
 Pairs = tuple[tuple[str, float], ...]
 Number = float | Mapping[str, float] | Pairs
@@ -33,7 +33,7 @@ def numbers(name: str, value: Number | None, least: float = -math.inf) -> float 
         by_name = {}
     bound = "a finite number" if least == -math.inf else f"a finite number, {least:g} or more"
     for one in by_name.values() if by_name else [value]:
-        if not (isinstance(one, Real) and not isinstance(one, bool) and math.isfinite(one) and one >= least):
+        if not (is_number(one) and one >= least):
             raise ValueError(f"{name} must be {bound}, or such numbers by observable, got {one!r}.")
     if "" in by_name:
         return float(by_name[""])

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any, Protocol
 
 import numpy as np
 
-from sbml_hybrid.errors import DataError
+from sbml_hybrid.errors import DataError, is_number
 
 Array = np.ndarray
 
@@ -54,8 +52,7 @@ def require_numbers(noise: Any, **limits: str) -> None:
     """
     for name, limit in limits.items():
         value = getattr(noise, name)
-        number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-        right = number and (limit == "a number" or value > 0 or (value == 0 and limit == "zero or more"))
+        right = is_number(value) and (limit == "a number" or value > 0 or (value == 0 and limit == "zero or more"))
         if not right:
             raise ValueError(f"{name} must be {limit}, got {value!r}.")
 
