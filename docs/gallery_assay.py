@@ -99,5 +99,5 @@ def draw_effects(folder: Path) -> None:
             seed=1,
         )
         sh.plots.trajectories(data, draws=6, axes=axes)
-        axes.text(0.98, 0.3, title, transform=axes.transAxes, ha="right")
+        axes.text(0.98, 0.12, title, transform=axes.transAxes, ha="right")
     figure.savefig(folder / "effects.png", dpi=110)
