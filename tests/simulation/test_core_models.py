@@ -71,7 +71,8 @@ def test_the_nominal_trajectory_is_what_libroadrunner_alone_gives_at_these_setti
     model = sh.load(archive.read(name).decode())
     solver = Solver(model)
     solver.begin((), ())
-    tolerances = solver._absolute_tolerances(LADDER[0])
+    solver.configure(LADDER[0], TIMES)
+    tolerances = solver.told["absolute_tolerance"]
 
     result = simulate(model, None, times=TIMES)
     with quiet():
