@@ -16,6 +16,7 @@ from typing import Any
 log = logging.getLogger("sbml_hybrid")
 
 _TOGETHER, _ALONE = 2, 3  # deaths beside others before an item is run alone, and alone before it is given up
+_PATIENCE = 30  # seconds without a result until somebody asks whether there are workers
 _IDLE = 60  # seconds until a worker process without work ends, or one whose parent was killed
 # Two engines' pools of threads would crowd the cores, and a sum over two threads rounds otherwise.
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
@@ -101,7 +102,7 @@ def _outliving(
             if not held:
                 return
             fallen = []
-            for future in wait(held, return_when=FIRST_COMPLETED).done:
+            for future in _done(held, workers):
                 number, item = held.pop(future)
                 if not _is_loss(error := future.exception()):
                     yield number, future.result()
@@ -117,9 +118,22 @@ def _outliving(
         workers.stop(held)
 
 
+def _done(held: Iterable[Future], workers: _Workers) -> Iterable[Future]:
+    """Wait for some that are done, and say so where nobody is there to do them."""
+    told = False
+    while not (done := wait(held, _PATIENCE, return_when=FIRST_COMPLETED).done):
+        if not told and not workers.count():
+            log.warning(
+                "the cluster has no worker now; this waits until it has one (cluster.adapt(minimum=2), for example, "
+                "starts them anew where they died)"
+            )
+            told = True
+    return done
+
+
 def _alone(function: Callable[..., Any], entry: _Entry, workers: _Workers, lost: Callable[..., Any] | None) -> Any:
     for _ in range(_ALONE):
-        future = workers.submit(function, entry)
+        (future,) = _done([workers.submit(function, entry)], workers)
         if not _is_loss(error := future.exception()):
             return future.result()
         if _tried_by_cluster(error):

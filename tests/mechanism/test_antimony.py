@@ -71,8 +71,9 @@ def test_a_published_model_comes_back_and_simulates_the_same(archive, name):
     assert_simulates_the_same(model, again)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("part", range(10))
+@pytest.mark.parametrize(
+    "part", [pytest.param(n, marks=pytest.mark.suite if n % 5 else pytest.mark.slow) for n in range(10)]
+)
 def test_a_case_of_the_test_suite_comes_back_or_is_refused_for_what_is_lost(test_data, part):
     with zipfile.ZipFile(test_data / "sbml_test_suite.zip") as opened:
         names = [n for n in opened.namelist() if n.endswith(("-sbml-l3v2.xml", "-sbml-l2v5.xml"))][part::10]

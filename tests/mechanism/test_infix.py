@@ -243,7 +243,9 @@ def worth(tree):
     return evaluate(fold(tree, one), lambda id: 0.1 + zlib.crc32(id.encode()) % 97, time=1.3)
 
 
-@pytest.mark.parametrize("every", [pytest.param(120, id="a sample"), pytest.param(1, id="all", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "every", [pytest.param(120, id="a sample"), pytest.param(1, id="all", marks=pytest.mark.suite)]
+)
 @pytest.mark.parametrize("archive", ["biomodels.zip", "sbml_test_suite.zip"])
 def test_every_formula_of_the_archives_is_read_and_read_back(test_data, archive, every):
     """All of BioModels and of the SBML Test Suite, by libSBML's own list of the formulas in a file."""

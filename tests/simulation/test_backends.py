@@ -1,7 +1,10 @@
 """A trajectory is the same in any company: workers, shards, order, interruptions, backends."""
 
+import logging
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
+from time import sleep
 from unittest.mock import patch
 
 import numpy as np
@@ -11,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sbml_hybrid as sh
+from sbml_hybrid import parallel
 from sbml_hybrid.data import shards
 from sbml_hybrid.simulation import ensemble
 
@@ -149,8 +153,6 @@ def test_a_dask_cluster_outlives_its_workers(tmp_path):
 
     import joblib
 
-    from sbml_hybrid.parallel import ordered_map
-
     def deadly(number, folder):
         flag = os.path.join(folder, str(number))
         if number == 5 or (number == 2 and not os.path.exists(flag)):
@@ -161,11 +163,28 @@ def test_a_dask_cluster_outlives_its_workers(tmp_path):
     cluster = distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL"
     )
+    # A worker that dies while it is being started is not replaced, unless the cluster is told how many to keep.
+    cluster.adapt(minimum=2, maximum=2, interval="200ms")
     with cluster, distributed.Client(cluster), joblib.parallel_config("dask"):
         items = ((number, str(tmp_path)) for number in range(8))
-        results = list(ordered_map(deadly, items, 8, lost=lambda number, folder: -number))
+        results = list(parallel.ordered_map(deadly, items, 8, lost=lambda number, folder: -number))
 
     assert results == [0, 1, 2, 3, 4, -5, 6, 7]
+
+
+def test_a_cluster_without_workers_is_waited_for_and_told_of(monkeypatch, caplog):
+    distributed = pytest.importorskip("distributed")
+    import joblib
+
+    monkeypatch.setattr(parallel, "_PATIENCE", 0.2)
+    cluster = distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None, silence_logs="ERROR")
+    with cluster, distributed.Client(cluster), joblib.parallel_config("dask"), ThreadPoolExecutor(1) as beside:
+        beside.submit(lambda: [sleep(1), cluster.scale(1)])
+        with caplog.at_level(logging.WARNING, "sbml_hybrid"):
+            assert list(parallel.ordered_map(abs, ((-n,) for n in range(3)), 3)) == [0, 1, 2]
+
+    (warning,) = [record.message for record in caplog.records if record.name == "sbml_hybrid"]
+    assert warning.startswith("the cluster has no worker now; this waits until it has one")
 
 
 def test_the_memory_of_one_process_is_no_store_for_two(model, draws, expected):

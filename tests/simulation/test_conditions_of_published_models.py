@@ -59,19 +59,25 @@ def test_a_dose_is_all_there_at_its_time(core, number):
     assert _lost(core(number)) < 1e-4
 
 
-@pytest.mark.slow
-def test_every_core_model_is_the_same_at_level_three_and_takes_doses(core):
-    models = [core(number) for number in range(58)]
+@pytest.mark.parametrize(
+    "every",
+    [pytest.param(4, id="every fourth", marks=pytest.mark.slow), pytest.param(1, id="all", marks=pytest.mark.suite)],
+)
+def test_core_models_are_the_same_at_level_three_and_take_doses(core, every):
+    models = [core(number) for number in range(0, 58, every)]
 
     assert [m.source for m in models if _changes_at_level_three(m)] == []
     assert max(_lost(m) for m in models) < 1e-4
 
 
-@pytest.mark.slow
-def test_every_curated_model_has_places_for_a_dose_and_a_knock_out_or_lacks_a_size(test_data):
+@pytest.mark.parametrize(
+    "every",
+    [pytest.param(8, id="every eighth", marks=pytest.mark.slow), pytest.param(1, id="all", marks=pytest.mark.suite)],
+)
+def test_curated_models_have_places_for_a_dose_and_a_knock_out_or_lack_a_size(test_data, every):
     refused = []
     with zipfile.ZipFile(test_data / "biomodels.zip") as archive:
-        for name in archive.namelist():
+        for name in archive.namelist()[::every]:
             text = archive.read(name).decode()
             if not name.endswith(".xml") or len(text) > 400_000:  # the larger ones are no different, and take minutes
                 continue

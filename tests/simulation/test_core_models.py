@@ -82,8 +82,9 @@ def test_the_nominal_trajectory_is_what_libroadrunner_alone_gives_at_these_setti
     np.testing.assert_array_equal(result["truth"].values[0], expected)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CORE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.suite if i % 3 else pytest.mark.slow) for i, n in enumerate(CORE)]
+)
 def test_the_whole_chain_runs_without_a_special_case(archive, name):
     model = sh.load(archive.read(name).decode())
     assert len(str(model.describe()).splitlines()) > 5

@@ -129,7 +129,7 @@ def test_rates_of_published_models_are_libroadrunner_s(biomodels, name):
     assert error <= TOLERANCE, where
 
 
-@pytest.mark.slow
+@pytest.mark.suite
 @pytest.mark.parametrize("name", SUITE)
 def test_rates_of_the_test_suite_are_libroadrunner_s(suite, name):
     model = sh.load(suite / name)

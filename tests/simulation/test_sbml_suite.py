@@ -154,7 +154,7 @@ def test_a_case_is_right_or_refused_for_the_right_reason(case, unpacked, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.suite
+@pytest.mark.slow
 def test_all_1280_cases_are_right_or_refused_for_the_right_reason(unpacked, capfd):
     outcomes = {case: _outcome(case, unpacked) for case in CASES}
 
