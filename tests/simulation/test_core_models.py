@@ -50,7 +50,10 @@ def bare(model, relative, absolute, times):
     return values
 
 
-@pytest.mark.parametrize("name", CORE)
+EVERY_THIRD = [pytest.param(n, marks=[pytest.mark.slow] * (i % 3 > 0)) for i, n in enumerate(CORE)]
+
+
+@pytest.mark.parametrize("name", EVERY_THIRD)
 def test_the_nominal_trajectory_is_right(archive, name):
     model = sh.load(archive.read(name).decode())
 
@@ -66,7 +69,7 @@ def test_the_nominal_trajectory_is_right(archive, name):
     assert (np.abs(ours - exact) <= allowed).all()
 
 
-@pytest.mark.parametrize("name", CORE)
+@pytest.mark.parametrize("name", EVERY_THIRD)
 def test_the_nominal_trajectory_is_what_libroadrunner_alone_gives_at_these_settings(archive, name):
     model = sh.load(archive.read(name).decode())
     solver = Solver(model)
