@@ -245,8 +245,9 @@ class Solver:
         model = self.executable
         model.setIntegrationStartTime(0.0)
         self.integrator.setIntegrationStartTime(0.0)
-        if len(self.model.events) > 1:  # libroadrunner orders events of one moment by C's rand()
-            _libc.srand(1)
+        if len(self.model.events) > 1:  # libroadrunner orders events of one moment at random
+            _libc.srand(1)  # version 2.10, by C's generator
+            model.setRandomSeed(1)  # later ones, by the model's own
         model.reset(roadrunner.SelectionRecord.ALL)
         self._set(varied)
         model.reset()
