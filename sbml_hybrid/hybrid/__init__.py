@@ -1,0 +1,1 @@
+"""Mechanisms as Keras layers, with networks grafted on them."""

@@ -1,0 +1,180 @@
+"""Many trajectories at once, each with steps of its own: first the steps are found, then they are taken again.
+
+Finding steps is a loop that tries, measures the error and accepts or refuses, until every trajectory
+has arrived. Nobody needs its gradient. Training then takes the accepted steps a second time, in a loop
+of fixed length that has one: no refused step, and so no overflow in one, can spoil the gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sbml_hybrid.hybrid.steps import Method, Step, System
+
+_SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
+_ATTEMPTS = 3  # for each step that may be accepted
+_REFUSED = 1e10  # the error of a step that is not a number
+
+Jump = Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """When trajectories stop, and what happens there.
+
+    Parameters
+    ----------
+    lengths
+        Times from one stop to the next, the first from the start (trajectory, stop).
+    controls
+        Values from the stop before to this one (trajectory, stop, control).
+    jumps
+        The number of a stop (trajectory,), and states there (state, trajectory) -> the states after what happens there;
+        None where nothing ever happens.
+    """
+
+    lengths: Any
+    controls: Any
+    jumps: Jump | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Tolerance:
+    """How large the error of one step may be: absolute (state, 1), plus relative times the state."""
+
+    absolute: Any
+    relative: float
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What the steps were.
+
+    Parameters
+    ----------
+    states
+        At every stop (trajectory, stop, state).
+    reached
+        How many stops each trajectory reached (trajectory,).
+    lengths
+        Of the accepted steps, 0 after the last (trajectory, step).
+    landed
+        Which step ended at each stop; the first that was not taken, where the stop was not reached (trajectory, stop).
+    taken, tried
+        Accepted steps (trajectory,), and attempts of the trajectory that needed most.
+    """
+
+    states: Any
+    reached: Any
+    lengths: Any
+    landed: Any
+    taken: Any
+    tried: Any
+
+
+def find(system: System, method: Method, start: Any, schedule: Schedule, tolerance: Tolerance, steps: int) -> Course:
+    """Find the steps of every trajectory.
+
+    Parameters
+    ----------
+    system, method
+        What is integrated, and how.
+    start
+        States at the start (state, trajectory).
+    schedule
+        When to stop.
+    tolerance
+        How large the error of a step may be.
+    steps
+        How many accepted steps a trajectory may take. One that needs more ends where it is.
+
+    Returns
+    -------
+    Course
+        Without a gradient.
+    """
+    xp = system.xp
+    batch, stops = schedule.lengths.shape
+    states = start.shape[0]
+    whole = xp.arange(batch, dtype="int32")
+
+    def tried(i, x, since, h, stop, taken, states, lengths, landed):
+        length, begun, controls = _interval(schedule, begins, stop, xp)
+        left = length - since
+        lands = h >= 0.99 * left
+        used = xp.where(lands, left, xp.where(h > 0.5 * left, 0.5 * left, h))
+        active = _active(stop, taken, h)
+        used = xp.where(active, used, 0.0)
+        step = Step(x, controls, (begun + since)[None], used[None])
+        after, error = method(system, step)
+        size = xp.maximum(xp.abs(x), xp.abs(after))
+        norm = xp.max(xp.abs(error) / (tolerance.absolute + tolerance.relative * size), axis=0)
+        norm = xp.where(xp.isfinite(norm), norm, _REFUSED)
+        accepted = xp.logical_and(norm <= 1.0, active)
+        factor = xp.clip(_SAFETY * xp.maximum(norm, 1e-10) ** (-1.0 / method.error_order), _SHRINK, _GROW)
+        wished = used * factor
+        wished = xp.where(xp.logical_and(accepted, used < h), xp.maximum(wished, h), wished)
+        h = xp.where(active, xp.where(accepted, wished, xp.minimum(wished, 0.9 * used)), h)
+        x = xp.where(accepted, after, x)
+        landing = xp.logical_and(accepted, lands)
+        since = xp.where(landing, 0.0, xp.where(accepted, since + used, since))
+        if schedule.jumps is not None:
+            x = xp.where(landing, schedule.jumps(stop, x), x)
+        states = _put(states, whole, xp.where(landing, stop, stops), xp.transpose(x), xp)
+        lengths = _put(lengths, whole, xp.where(accepted, taken, steps), used, xp)
+        landed = _put(landed, whole, xp.where(landing, stop, stops), taken, xp)
+        stop = stop + xp.cast(landing, "int32")
+        taken = taken + xp.cast(accepted, "int32")
+        return i + 1, x, since, h, stop, taken, states, lengths, landed
+
+    def _active(stop, taken, h):
+        return xp.logical_and(xp.logical_and(stop < stops, taken < steps), h > smallest)
+
+    def going(i, x, since, h, stop, taken, *_):
+        return xp.logical_and(i < _ATTEMPTS * steps, xp.any(_active(stop, taken, h)))
+
+    begins = xp.cumsum(schedule.lengths, axis=1) - schedule.lengths
+    span = xp.sum(schedule.lengths, axis=1)
+    smallest = 1e-14 * span
+    none = xp.zeros((batch,), dtype="int32")
+    begin = (
+        0,
+        start,
+        xp.zeros((batch,), dtype=start.dtype),
+        _first(system, start, schedule, tolerance, span),
+        none,
+        none,
+        xp.zeros((batch, stops + 1, states), dtype=start.dtype),
+        xp.zeros((batch, steps + 1), dtype=start.dtype),
+        xp.full((batch, stops + 1), steps, dtype="int32"),
+    )
+    i, _, _, _, stop, taken, found, lengths, landed = xp.while_loop(going, tried, begin)
+    return Course(found[:, :stops], stop, lengths[:, :steps], landed[:, :stops], taken, i)
+
+
+def _put(into: Any, rows: Any, columns: Any, values: Any, xp: Any) -> Any:
+    """Each trajectory's value at a place of its own; what is put at the last place is never read."""
+    return xp.scatter_update(into, xp.stack([rows, columns], axis=1), values)
+
+
+def _interval(schedule: Schedule, begins: Any, stop: Any, xp: Any) -> tuple[Any, Any, Any]:
+    """The length of the interval that each trajectory is in, when it began (trajectory,), and its controls."""
+    at = xp.minimum(stop, begins.shape[1] - 1)[:, None]
+    length = xp.take_along_axis(schedule.lengths, at, axis=1)[:, 0]
+    begun = xp.take_along_axis(begins, at, axis=1)[:, 0]
+    controls = xp.take_along_axis(schedule.controls, at[:, :, None], axis=1)[:, 0]
+    return length, begun, xp.transpose(controls)
+
+
+def _first(system: System, start: Any, schedule: Schedule, tolerance: Tolerance, span: Any) -> Any:
+    """A first step so short that the state hardly moves, in units of what it may be wrong by."""
+    xp = system.xp
+    controls = xp.transpose(schedule.controls[:, 0])
+    time = xp.zeros_like(span)[None]
+    slopes = system.slopes(start, controls, time, time + 1e-9 * span[None])
+    allowed = tolerance.absolute + tolerance.relative * xp.abs(start)
+    speed = xp.max(xp.abs(slopes) / allowed, axis=0)
+    speed = xp.where(xp.isfinite(speed), speed, _REFUSED)
+    return xp.minimum(1.0 / xp.maximum(speed, 1e-30), 0.01 * span) + 1e-12 * span

@@ -1,0 +1,103 @@
+"""The arrays a mechanism is computed with: NumPy's or Keras', with gradients that stay finite.
+
+A rate law is often evaluated where a species is exactly 0. Its value there is what the formula says;
+but the gradient of ``x^0.5`` is infinite there, and 0 times infinity would make the gradient of
+everything NaN. Such a gradient is 0 here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+class Arrays:
+    """An array namespace: that of `base`, with gradient-safe power, root, logarithm and division.
+
+    Parameters
+    ----------
+    base
+        NumPy or ``keras.ops``. With NumPy it also has the few functions of ``keras.ops`` that NumPy lacks.
+    """
+
+    def __init__(self, base: Any = np) -> None:
+        self.base = _Numpy() if base is np else base
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "base":
+            raise AttributeError(name)  # while it is unpickled, before there is a base
+        return getattr(self.base, name)
+
+    def divide(self, above: Any, below: Any) -> Any:
+        """Return above / below; the gradient is 0 where below is 0."""
+        xp = self.base
+        below = xp.convert_to_tensor(below)
+        usual = xp.not_equal(below, 0.0)
+        return xp.where(usual, xp.divide(above, xp.where(usual, below, 1.0)), xp.stop_gradient(xp.divide(above, below)))
+
+    def log(self, x: Any) -> Any:
+        """Return the natural logarithm; the gradient is 0 where x is not positive."""
+        return self._positive("log", x)
+
+    def log10(self, x: Any) -> Any:
+        """Return the decimal logarithm; the gradient is 0 where x is not positive."""
+        return self._positive("log10", x)
+
+    def sqrt(self, x: Any) -> Any:
+        """Return the square root; the gradient is 0 where x is not positive."""
+        return self._positive("sqrt", x)
+
+    def _positive(self, function: str, x: Any) -> Any:
+        xp = self.base
+        usual = xp.greater(x, 0.0)
+        apply = getattr(xp, function)
+        return xp.where(usual, apply(xp.where(usual, x, 1.0)), xp.stop_gradient(apply(x)))
+
+    def power(self, x: Any, n: Any) -> Any:
+        """Return x to the n; the gradient is 0 where x is 0, and there is none for a negative x and a broken n."""
+        xp = self.base
+        at_zero = xp.equal(x, 0.0)
+        size = xp.power(xp.where(at_zero, 1.0, xp.abs(x)), n)
+        whole, odd = xp.equal(xp.floor(n), n), xp.equal(xp.mod(n, 2.0), 1.0)
+        signed = xp.where(whole, xp.where(odd, -size, size), np.nan)
+        of_zero = xp.where(xp.greater(n, 0.0), 0.0, xp.where(xp.less(n, 0.0), np.inf, 1.0))
+        return xp.where(at_zero, xp.cast(of_zero, size.dtype), xp.where(xp.less(x, 0.0), signed, size))
+
+
+class _Numpy:
+    """NumPy with the functions of ``keras.ops`` that a simulation needs and NumPy has under no such name."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    def convert_to_tensor(self, value: Any, dtype: Any = None) -> np.ndarray:
+        return np.asarray(value, dtype=dtype)
+
+    def cast(self, value: Any, dtype: Any) -> np.ndarray:
+        return np.asarray(value).astype(dtype)
+
+    def stop_gradient(self, value: Any) -> Any:
+        return value
+
+    def custom_gradient(self, function: Any) -> Any:
+        return lambda *arguments: function(*arguments)[0]
+
+    def segment_sum(self, rows: np.ndarray, segments: np.ndarray, num_segments: int) -> np.ndarray:
+        total = np.zeros((num_segments, *rows.shape[1:]), rows.dtype)
+        np.add.at(total, segments, rows)
+        return total
+
+    def scatter_update(self, into: np.ndarray, indices: np.ndarray, updates: np.ndarray) -> np.ndarray:
+        into[tuple(np.moveaxis(indices, -1, 0))] = updates
+        return into  # in place: Keras' arrays cannot be, and nobody keeps the old one
+
+    def fori_loop(self, lower: int, upper: int, body: Any, value: Any) -> Any:
+        for i in range(lower, upper):
+            value = body(i, value)
+        return value
+
+    def while_loop(self, condition: Any, body: Any, loop_vars: tuple[Any, ...]) -> tuple[Any, ...]:
+        while condition(*loop_vars):
+            loop_vars = body(*loop_vars)
+        return loop_vars
