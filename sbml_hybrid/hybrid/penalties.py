@@ -1,0 +1,438 @@
+"""Penalties: what a hybrid should be like, besides near the data.
+
+A penalty reads what was `Recorded` in one simulation of a batch and gives one number without a unit, smaller where the
+hybrid is more like it should be. Times at which a trajectory never arrived count nowhere. All gradients are finite,
+also where the mechanism or the networks give 0. The averages are over observation times, as they are given, not
+over time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, get_args
+
+from sbml_hybrid.errors import unknown_name
+from sbml_hybrid.hybrid.laws import distance, require_laws
+from sbml_hybrid.hybrid.trace import Trace
+from sbml_hybrid.hybrid.weights import Weight, require_one_of, require_positive, require_weight
+
+Kind = Literal["relative", "absolute", "log"]
+NOTHING = 1e-30  # sizes below it are none: float32 cannot divide by them
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """What one simulation of a batch left behind, for penalties to read.
+
+    Parameters
+    ----------
+    trace
+        What happened at the ports; it also says which times were reached, and has the parameters.
+    prediction
+        What the hybrid predicts, (trajectory, step, observable).
+    reduced
+        What it predicts with its networks off, alike; None where no penalty needs it.
+    reduced_reached
+        1 where the trajectory without networks reached that time and 0 where it did not (trajectory, step); None for
+        the trace's own.
+    parameter_names
+        The names of ``trace.parameters``, in order.
+    kernels
+        Port -> the first kernel of its network, (input, unit).
+    """
+
+    trace: Trace
+    prediction: Any
+    reduced: Any = None
+    reduced_reached: Any = None
+    parameter_names: tuple[str, ...] = ()
+    kernels: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Penalty(Protocol):
+    """A number to add to a hybrid's loss.
+
+    `name` is what it is called in the history of a fit; `needs_reduced` says that it takes a second simulation, without
+    networks; `weight` is what its value is multiplied by.
+    """
+
+    name: ClassVar[str]
+    needs_reduced: ClassVar[bool]
+    weight: Weight
+
+    def value(self, recorded: Recorded) -> Any:
+        """Return the penalty before its weight, a scalar tensor."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Weighted:
+    weight: Weight = 1.0
+    needs_reduced: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        require_weight(self.weight)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OfPorts(_Weighted):
+    ports: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.ports is None:
+            return
+        ports = self.ports
+        if isinstance(ports, str) or not len(ports) or not all(isinstance(port, str) for port in ports):
+            raise ValueError(f"ports takes names, such as ports=('R3',), or None for all of them, got {ports!r}.")
+        object.__setattr__(self, "ports", tuple(ports))
+
+
+@dataclass(frozen=True)
+class LeastAction(_OfPorts):
+    """The networks should add as little as the data allow (APHYNITY, Yin et al. 2021).
+
+    With T what the model's own formula says and D what a network adds to it, the mean over times, trajectories and
+    ports.
+
+    Parameters
+    ----------
+    kind
+        ``"relative"``: (D / T)². T counts as at least `floor` times its mean size in the batch, so that a rate that
+        passes 0 divides by no zero; a port whose formula is 0 everywhere counts in its own unit. A scaled law counts
+        as its factor minus 1, whatever its parameters; elsewhere T is taken as it is, and makes no gradient by
+        growing.
+        ``"absolute"``: D², in the port's unit squared, as published: for ports of one unit and size.
+        ``"log"``: log(value / T)², for ``"scale"`` grafts only: half and double count the same.
+    weight
+        What the penalty is multiplied by.
+    ports
+        Which ones; None for all, and with ``"log"`` for all that are scaled.
+    floor
+        Share of T's mean size, positive.
+    """
+
+    kind: Kind = "relative"
+    floor: float = 0.1
+    name: ClassVar[str] = "least_action"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_one_of("kind", self.kind, get_args(Kind))
+        require_positive("floor", self.floor)
+
+    def value(self, recorded: Recorded) -> Any:
+        """Return the mean squared size of what the networks add."""
+        xp = _ops()
+        at = _AtPorts.of(self, recorded, only="scale" if self.kind == "log" else None)
+        if self.kind == "absolute":
+            action = at.learned
+        elif self.kind == "log":
+            action = _log_size(at.value) - _log_size(at.own)
+        else:
+            size = _size(at.own, at.there)
+            action = at.learned / size / xp.maximum(at.given(xp.abs(at.own) / size), self.floor)
+        return xp.mean(_mean(xp.square(action), at.there))
+
+
+@dataclass(frozen=True)
+class MechanismAlone(_Weighted):
+    """The mechanism without its networks should already predict well (after Takeishi & Kalousis, NeurIPS 2021).
+
+    The mean squared difference between the prediction and the one with all networks off, each observable relative to
+    its mean size in the batch. Takes a second simulation of each batch, and moves both predictions.
+
+    Parameters
+    ----------
+    weight
+        What the penalty is multiplied by.
+    """
+
+    name: ClassVar[str] = "mechanism_alone"
+    needs_reduced: ClassVar[bool] = True
+
+    def value(self, recorded: Recorded) -> Any:
+        """Return the mean squared relative difference."""
+        xp = _ops()
+        if recorded.reduced is None:
+            raise ValueError("MechanismAlone needs the prediction without networks: give Recorded(reduced=...).")
+        there = _mask(recorded.trace.reached)
+        if recorded.reduced_reached is not None:
+            there = xp.logical_and(there, _mask(recorded.reduced_reached))
+        prediction = xp.where(there, recorded.prediction, 0.0)
+        difference = prediction - xp.where(there, recorded.reduced, 0.0)
+        return xp.mean(_mean(xp.square(difference / _size(prediction, there)), there))
+
+
+@dataclass(frozen=True)
+class Independence(_OfPorts):
+    """What networks add should not go along with what the mechanism says: their correlation should vanish.
+
+    The squared correlation (0 to 1) of T and D over all times and trajectories of the batch, averaged over ports. What
+    is proportional to the mechanism belongs in its constants.
+
+    Parameters
+    ----------
+    weight
+        What the penalty is multiplied by.
+    ports
+        Which ones; None for all.
+    floor
+        A spread below this share of the mean size counts as none: of T's, and for D of the larger of T's and D's. So
+        neither a constant nor a network at 0 correlates with anything. Positive.
+    """
+
+    floor: float = 0.01
+    name: ClassVar[str] = "independence"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive("floor", self.floor)
+
+    def value(self, recorded: Recorded) -> Any:
+        """Return the mean squared correlation."""
+        xp = _ops()
+        at = _AtPorts.of(self, recorded)
+        own = _centred(at.own / _size(at.own, at.there), at.there)
+        learned = _centred(at.learned / _size(at.own, at.there, at.learned), at.there)
+        together = _mean(own * learned, at.there)
+        for part in (own, learned):
+            together = together / xp.sqrt(_mean(xp.square(part), at.there) + self.floor**2)
+        return xp.mean(xp.square(together))
+
+
+@dataclass(frozen=True)
+class Identity(_OfPorts):
+    """What a network makes of the mechanism's answer should stay close to it (after Takeishi & Kalousis 2023).
+
+    For each trajectory and port the mean of D² over times, relative to that of T²; then the mean over trajectories and
+    ports. For networks behind the mechanism, on observables: small trajectories count as much as large ones, and a time
+    at which T is 0 weighs no more than others.
+
+    Parameters
+    ----------
+    weight
+        What the penalty is multiplied by.
+    ports
+        Which ones; None for all.
+    floor
+        A trajectory whose T is smaller than this share of the mean size in the batch counts as of that size. Positive.
+    """
+
+    floor: float = 0.01
+    name: ClassVar[str] = "identity"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive("floor", self.floor)
+
+    def value(self, recorded: Recorded) -> Any:
+        """Return the mean relative squared distance."""
+        xp = _ops()
+        at = _AtPorts.of(self, recorded)
+        size = _size(at.own, at.there)
+        times = xp.sum(xp.cast(at.there, at.own.dtype), axis=1)  # (trajectory, 1)
+        distance, energy = (
+            xp.sum(xp.square(part / size), axis=1) / xp.maximum(times, 1.0) for part in (at.learned, at.own)
+        )
+        relative = distance / (at.given(energy) + self.floor**2)
+        arrived = xp.minimum(times, 1.0)
+        return xp.mean(xp.sum(arrived * relative, axis=0) / xp.maximum(xp.sum(arrived), 1.0))
+
+
+@dataclass(frozen=True)
+class Sensitivity(_OfPorts):
+    """What is used at a port must depend on the mechanism: networks may not explain more of its variation than it does.
+
+    The variation of value = T + D over all times and trajectories of the batch splits in two: var(value) =
+    cov(value, T) + cov(value, D), and the second part exceeds the first by var(D) - var(T). The penalty is that excess
+    in parts of the whole, ``max(0, var(D) - var(T)) / (var(D) + var(T))``, averaged over ports: 0 as long as the
+    networks vary no more than the mechanism, near 1 where the mechanism hardly matters, also where a network cancels
+    the mechanism and puts something else in its place. A constant D is free.
+
+    Parameters
+    ----------
+    weight
+        What the penalty is multiplied by.
+    ports
+        Which ones; None for all. Leave out latent states, whose own formula is 0.
+    floor
+        A spread below this share of the mean size of T and D counts as none. Positive.
+    """
+
+    floor: float = 0.01
+    name: ClassVar[str] = "sensitivity"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive("floor", self.floor)
+
+    def value(self, recorded: Recorded) -> Any:
+        """Return the mean excess, from 0 to 1."""
+        xp = _ops()
+        at = _AtPorts.of(self, recorded)
+        size = _size(at.own, at.there, at.learned)
+        own, learned = (_mean(xp.square(_centred(x / size, at.there)), at.there) for x in (at.own, at.learned))
+        return xp.mean(xp.relu(learned - own) / (learned + own + self.floor**2))
+
+
+@dataclass(frozen=True)
+class ParameterPrior(_Weighted):
+    """The parameters should be likely under their priors.
+
+    Minus the logarithm of the density, summed over parameters and averaged over trajectories; for the positive laws
+    (`LogNormal`, `LogUniform`) the density of the logarithm. What is likeliest counts 0. `Uniform` and `LogUniform`
+    are 0 within and have a quadratic wall outside, as a cliff has no gradient.
+
+    Parameters
+    ----------
+    laws
+        Name of a parameter -> its law, from `sh.priors`.
+    weight
+        What the penalty is multiplied by.
+    edge
+        How steep the walls are: so much of the width outside counts as one standard deviation of a normal law.
+    """
+
+    laws: Mapping[str, Any]
+    edge: float = 0.01
+    name: ClassVar[str] = "parameter_prior"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive("edge", self.edge)
+        object.__setattr__(self, "laws", require_laws(self.laws))
+
+    def value(self, recorded: Recorded) -> Any:
+        """Return minus the mean log density, 0 for the likeliest parameters."""
+        xp = _ops()
+        parameters, names = recorded.trace.parameters, tuple(recorded.parameter_names)
+        total = 0.0
+        for name, law in self.laws.items():
+            if name not in names or parameters is None:
+                raise unknown_name("parameter", name, names, "what the hybrid is given")
+            total = total + 0.5 * xp.square(distance(law, parameters[:, names.index(name)], self.edge, xp))
+        return xp.mean(total)
+
+
+@dataclass(frozen=True)
+class InputLasso(_OfPorts):
+    """A network should use few of its inputs: a group lasso on the rows of its first kernel.
+
+    The sum over inputs, and over ports, of the length of the input's row of weights. An input whose row is near 0 is
+    not used.
+
+    Parameters
+    ----------
+    weight
+        What the penalty is multiplied by.
+    ports
+        Whose networks; None for all.
+    """
+
+    name: ClassVar[str] = "input_lasso"
+    _small: ClassVar[float] = 1e-6  # below it the length is rounded off, and has a gradient at 0
+
+    def value(self, recorded: Recorded) -> Any:
+        """Return the sum of the rows' lengths."""
+        xp = _ops()
+        kernels = recorded.kernels
+        ports = tuple(kernels) if self.ports is None else self.ports
+        if not ports:
+            raise ValueError("InputLasso needs the networks' first kernels, and none are recorded. Graft a network.")
+        total = 0.0
+        for port in ports:
+            if port not in kernels:
+                raise unknown_name("network", port, kernels, "the grafts")
+            kernel = xp.convert_to_tensor(kernels[port])
+            squares = xp.sum(xp.square(xp.reshape(kernel, (kernel.shape[0], -1))), axis=1)
+            total = total + xp.sum(xp.sqrt(squares + self._small**2) - self._small)
+        return total
+
+
+# -- what penalties of ports share ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _AtPorts:
+    """T and value at the ports a penalty is about, 0 where not reached: (trajectory, step, port)."""
+
+    own: Any
+    value: Any
+    there: Any  # (trajectory, step, 1), true or false
+    scaled: tuple[bool, ...]
+
+    @classmethod
+    def of(cls, penalty: _OfPorts, recorded: Recorded, only: str | None = None) -> _AtPorts:
+        xp, trace = _ops(), recorded.trace
+        modes = dict(zip(trace.ports, trace.modes, strict=True))
+        ports = penalty.ports
+        for port in ports or ():
+            if port not in modes:
+                raise unknown_name("port", port, trace.ports, "the trace")
+            if only and modes[port] != only:
+                raise ValueError(
+                    f"This penalty is for grafts that {only!r}, and the one on {port!r} is {modes[port]!r}."
+                )
+        if ports is None:
+            ports = tuple(port for port, mode in modes.items() if only is None or mode == only)
+        if not ports:
+            there = ", ".join(f"{port} ({mode})" for port, mode in modes.items()) or "none at all"
+            raise ValueError(
+                f"{type(penalty).__name__} needs a graft{f' that {only!r}s' if only else ''}; there is {there}."
+            )
+        there = _mask(trace.reached)
+        own, value = (xp.where(there, _columns(x, trace.ports, ports), 0.0) for x in (trace.own, trace.value))
+        return cls(own, value, there, tuple(modes[port] == "scale" for port in ports))
+
+    @property
+    def learned(self) -> Any:
+        return self.value - self.own
+
+    def given(self, size: Any) -> Any:
+        """Return a size of T to divide by, without a gradient where D does not follow T."""
+        xp = _ops()
+        return xp.where(xp.convert_to_tensor(self.scaled, dtype="bool"), size, xp.stop_gradient(size))
+
+
+def _ops() -> Any:
+    from sbml_hybrid.forecasting.engine import keras
+
+    return keras.ops
+
+
+def _mask(reached: Any) -> Any:
+    return _ops().cast(reached, "bool")[:, :, None]
+
+
+def _columns(x: Any, names: tuple[str, ...], chosen: tuple[str, ...]) -> Any:
+    xp = _ops()
+    x = xp.convert_to_tensor(x)
+    return x if chosen == names else xp.take(x, [names.index(name) for name in chosen], axis=2)
+
+
+def _mean(x: Any, there: Any) -> Any:
+    """Return the mean over the trajectories and steps that were reached; 0 for none."""
+    xp = _ops()
+    count = xp.sum(xp.cast(there, x.dtype), axis=(0, 1))
+    return xp.sum(xp.where(there, x, 0.0), axis=(0, 1)) / xp.maximum(count, 1.0)
+
+
+def _centred(x: Any, there: Any) -> Any:
+    return _ops().where(there, x - _mean(x, there), 0.0)
+
+
+def _size(x: Any, there: Any, *more: Any) -> Any:
+    """Return the mean size of each column, the largest of several's, as a constant; 1 where it is 0."""
+    xp = _ops()
+    size = _mean(xp.abs(x), there)
+    for other in more:
+        size = xp.maximum(size, _mean(xp.abs(other), there))
+    size = xp.stop_gradient(size)
+    return xp.where(size > NOTHING, size, 1.0)
+
+
+def _log_size(x: Any) -> Any:
+    xp = _ops()
+    return xp.log(xp.maximum(xp.abs(x), NOTHING))
