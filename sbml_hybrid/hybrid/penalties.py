@@ -17,7 +17,7 @@ from sbml_hybrid.hybrid.laws import distance, require_laws
 from sbml_hybrid.hybrid.trace import Trace
 from sbml_hybrid.hybrid.weights import Weight, require_one_of, require_positive, require_weight
 
-Kind = Literal["relative", "absolute", "log"]
+Size = Literal["relative", "absolute", "log"]
 NOTHING = 1e-30  # sizes below it are none: float32 cannot divide by them
 
 
@@ -98,11 +98,11 @@ class LeastAction(_OfPorts):
 
     Parameters
     ----------
-    kind
+    size
         ``"relative"``: (D / T)². T counts as at least `floor` times its mean size in the batch, so that a rate that
         passes 0 divides by no zero; a port whose formula is 0 everywhere counts in its own unit. A scaled law counts
-        as its factor minus 1, whatever its parameters; elsewhere T is taken as it is, and makes no gradient by
-        growing.
+        as its factor minus 1, whatever its parameters; elsewhere T is taken as it is, and nothing is gained where it
+        grows.
         ``"absolute"``: D², in the port's unit squared, as published: for ports of one unit and size.
         ``"log"``: log(value / T)², for ``"scale"`` grafts only: half and double count the same.
     weight
@@ -113,25 +113,25 @@ class LeastAction(_OfPorts):
         Share of T's mean size, positive.
     """
 
-    kind: Kind = "relative"
+    size: Size = "relative"
     floor: float = 0.1
     name: ClassVar[str] = "least_action"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_one_of("kind", self.kind, get_args(Kind))
+        require_one_of("size", self.size, get_args(Size))
         require_positive("floor", self.floor)
 
     def value(self, recorded: Recorded) -> Any:
         """Return the mean squared size of what the networks add."""
         xp = _ops()
-        at = _AtPorts.of(self, recorded, only="scale" if self.kind == "log" else None)
-        if self.kind == "absolute":
+        at = _AtPorts.of(self, recorded, only="scale" if self.size == "log" else None)
+        if self.size == "absolute":
             action = at.learned
-        elif self.kind == "log":
+        elif self.size == "log":
             action = _log_size(at.value) - _log_size(at.own)
         else:
-            size = _size(at.own, at.there)
+            size = _unit(at.own, at.learned, at.there)
             action = at.learned / size / xp.maximum(at.given(xp.abs(at.own) / size), self.floor)
         return xp.mean(_mean(xp.square(action), at.there))
 
@@ -161,8 +161,8 @@ class MechanismAlone(_Weighted):
         if recorded.reduced_reached is not None:
             there = xp.logical_and(there, _mask(recorded.reduced_reached))
         prediction = xp.where(there, recorded.prediction, 0.0)
-        difference = prediction - xp.where(there, recorded.reduced, 0.0)
-        return xp.mean(_mean(xp.square(difference / _size(prediction, there)), there))
+        difference = xp.where(there, recorded.reduced, 0.0) - prediction
+        return xp.mean(_mean(xp.square(difference / _unit(prediction, difference, there)), there))
 
 
 @dataclass(frozen=True)
@@ -194,8 +194,8 @@ class Independence(_OfPorts):
         """Return the mean squared correlation."""
         xp = _ops()
         at = _AtPorts.of(self, recorded)
-        own = _centred(at.own / _size(at.own, at.there), at.there)
-        learned = _centred(at.learned / _size(at.own, at.there, at.learned), at.there)
+        own = _centred(at.own / _size(at.there, at.own), at.there)
+        learned = _centred(at.learned / _size(at.there, at.own, at.learned), at.there)
         together = _mean(own * learned, at.there)
         for part in (own, learned):
             together = together / xp.sqrt(_mean(xp.square(part), at.there) + self.floor**2)
@@ -231,7 +231,7 @@ class Identity(_OfPorts):
         """Return the mean relative squared distance."""
         xp = _ops()
         at = _AtPorts.of(self, recorded)
-        size = _size(at.own, at.there)
+        size = _unit(at.own, at.learned, at.there)
         times = xp.sum(xp.cast(at.there, at.own.dtype), axis=1)  # (trajectory, 1)
         distance, energy = (
             xp.sum(xp.square(part / size), axis=1) / xp.maximum(times, 1.0) for part in (at.learned, at.own)
@@ -248,8 +248,9 @@ class Sensitivity(_OfPorts):
     The variation of value = T + D over all times and trajectories of the batch splits in two: var(value) =
     cov(value, T) + cov(value, D), and the second part exceeds the first by var(D) - var(T). The penalty is that excess
     in parts of the whole, ``max(0, var(D) - var(T)) / (var(D) + var(T))``, averaged over ports: 0 as long as the
-    networks vary no more than the mechanism, near 1 where the mechanism hardly matters, also where a network cancels
-    the mechanism and puts something else in its place. A constant D is free.
+    networks vary no more than the mechanism, near 1 where the mechanism hardly matters. A network that cancels the
+    mechanism and puts something unrelated in its place costs 1/3 if that varies as much as T did, and more if it
+    varies more. A constant D is free.
 
     Parameters
     ----------
@@ -272,7 +273,7 @@ class Sensitivity(_OfPorts):
         """Return the mean excess, from 0 to 1."""
         xp = _ops()
         at = _AtPorts.of(self, recorded)
-        size = _size(at.own, at.there, at.learned)
+        size = _size(at.there, at.own, at.learned)
         own, learned = (_mean(xp.square(_centred(x / size, at.there)), at.there) for x in (at.own, at.learned))
         return xp.mean(xp.relu(learned - own) / (learned + own + self.floor**2))
 
@@ -373,14 +374,14 @@ class _AtPorts:
                 raise unknown_name("port", port, trace.ports, "the trace")
             if only and modes[port] != only:
                 raise ValueError(
-                    f"This penalty is for grafts that {only!r}, and the one on {port!r} is {modes[port]!r}."
+                    f"This penalty is for grafts of mode {only!r}, and the one on {port!r} has mode {modes[port]!r}."
                 )
         if ports is None:
             ports = tuple(port for port, mode in modes.items() if only is None or mode == only)
         if not ports:
             there = ", ".join(f"{port} ({mode})" for port, mode in modes.items()) or "none at all"
             raise ValueError(
-                f"{type(penalty).__name__} needs a graft{f' that {only!r}s' if only else ''}; there is {there}."
+                f"{type(penalty).__name__} needs a graft{f' of mode {only!r}' if only else ''}; there is {there}."
             )
         there = _mask(trace.reached)
         own, value = (xp.where(there, _columns(x, trace.ports, ports), 0.0) for x in (trace.own, trace.value))
@@ -423,14 +424,19 @@ def _centred(x: Any, there: Any) -> Any:
     return _ops().where(there, x - _mean(x, there), 0.0)
 
 
-def _size(x: Any, there: Any, *more: Any) -> Any:
-    """Return the mean size of each column, the largest of several's, as a constant; 1 where it is 0."""
+def _size(there: Any, *columns: Any) -> Any:
+    """Return the largest mean size of the columns, as a constant; 1 where they are 0."""
     xp = _ops()
-    size = _mean(xp.abs(x), there)
-    for other in more:
-        size = xp.maximum(size, _mean(xp.abs(other), there))
-    size = xp.stop_gradient(size)
+    sizes = [_mean(xp.abs(x), there) for x in columns]
+    size = xp.stop_gradient(sizes[0] if len(sizes) == 1 else xp.maximum(*sizes))
     return xp.where(size > NOTHING, size, 1.0)
+
+
+def _unit(own: Any, learned: Any, there: Any) -> Any:
+    """Return the mean size of T, as a constant; 1 where T is 0, and a millionth of D's where it is next to nothing."""
+    xp = _ops()
+    own, learned = (xp.stop_gradient(_mean(xp.abs(x), there)) for x in (own, learned))
+    return xp.where(own > NOTHING, xp.maximum(own, 1e-6 * learned), 1.0)
 
 
 def _log_size(x: Any) -> Any:
