@@ -84,7 +84,7 @@ class _OfPorts(_Weighted):
         if self.ports is None:
             return
         ports = self.ports
-        if isinstance(ports, str) or not len(ports) or not all(isinstance(port, str) for port in ports):
+        if not isinstance(ports, tuple | list) or not ports or not all(isinstance(port, str) for port in ports):
             raise ValueError(f"ports takes names, such as ports=('R3',), or None for all of them, got {ports!r}.")
         object.__setattr__(self, "ports", tuple(ports))
 

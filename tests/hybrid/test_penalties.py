@@ -457,6 +457,7 @@ def test_weights_and_penalties_are_saved_with_a_model(fitted, tmp_path):
         (lambda: LeastAction(weight=-1.0), "weight must be zero or more, .* got -1.0"),
         (lambda: LeastAction(floor=0), "floor must be a positive number, got 0"),
         (lambda: Identity(ports="y1"), r"ports takes names, such as ports=\('R3',\), .* got 'y1'"),
+        (lambda: Identity(ports=3), "ports takes names, .* got 3"),
         (lambda: Identity(ports=[]), r"ports takes names, .* got \[\]"),
         (lambda: ParameterPrior({}), "laws takes parameter -> law"),
         (lambda: ParameterPrior({"k1": priors.Gamma(1, 1)}), "law of 'k1' must be one of LogNormal, .* got Gamma"),
