@@ -17,7 +17,7 @@ class Cell(keras.layers.Layer):
     """One accepted step of every trajectory.
 
     Its state is that of the system (trajectory, state). Its input is, for each step, the length, the time at its start,
-    the number of the stop it ends at (-1 for none), and the controls.
+    the number of the stop it ends at (-1 for none), the controls, and the doses at its end.
 
     Parameters
     ----------
@@ -33,18 +33,27 @@ class Cell(keras.layers.Layer):
     def call(self, step: Any, states: list[Any]) -> tuple[Any, list[Any]]:
         """Return the states after the step."""
         # What a step computes on its way is computed again for its gradient, or 1000 steps would fill the memory.
-        after = keras.remat(self._taken)(step, states[0], self._step[0].context)
+        system = self._step[0]
+        weights = [variable.value for variable in system.variables]
+        after = keras.remat(self._taken)(step, states[0], system.context, *weights)
         return after, [after]
 
-    def _taken(self, step: Any, state: Any, context: Any) -> Any:
+    def _taken(self, step: Any, state: Any, context: Any, *weights: Any) -> Any:
+        """The step as a function of all that has a gradient."""
+        with keras.StatelessScope(state_mapping=list(zip(self._step[0].variables, weights, strict=True))):
+            return self._stepped(step, state, context)
+
+    def _stepped(self, step: Any, state: Any, context: Any) -> Any:
         system, method, schedule = self._step
         system = replace(system, context=context)
         xp = system.xp
         x, step = xp.transpose(state), xp.transpose(step)
-        after, _ = method(system, Step(x, step[3:], step[1:2], step[:1]))
-        if schedule.jumps is not None:
+        count = 0 if schedule.controls is None else schedule.controls.shape[2]
+        after, _ = method(system, Step(x, step[3 : 3 + count] if count else None, step[1:2], step[:1]))
+        if schedule.is_eventful:
             stop = xp.cast(step[2], "int32")
-            after = xp.where(stop >= 0, schedule.jumps(stop, after), after)
+            doses = None if schedule.doses is None else step[3 + count :]
+            after = xp.where(stop >= 0, schedule.landed(system, xp.maximum(stop, 0), after, doses), after)
         return xp.transpose(after)
 
 
@@ -62,12 +71,18 @@ def taken(system: System, method: Method, start: Any, schedule: Schedule, course
     ends = xp.cumsum(lengths, axis=1)
     at = xp.arange(steps, dtype="int32")[None, :, None]
     stop = xp.sum(xp.cast(course.landed[:, None, :] < at, "int32"), axis=2)
-    last = xp.minimum(stop, schedule.lengths.shape[1] - 1)
-    lands = xp.logical_and(xp.take_along_axis(course.landed, last, axis=1) == at[:, :, 0], stop < schedule.lengths.shape[1])
-    controls = xp.take_along_axis(schedule.controls, last[:, :, None], axis=1)
+    stops = schedule.lengths.shape[1]
+    last = xp.minimum(stop, stops - 1)
+    lands = xp.logical_and(xp.take_along_axis(course.landed, last, axis=1) == at[:, :, 0], stop < stops)
     number = xp.cast(xp.where(lands, stop, -1), lengths.dtype)
-    inputs = xp.concatenate([xp.stack([lengths, ends - lengths, number], axis=2), controls], axis=2)
+    parts = [xp.stack([lengths, ends - lengths, number], axis=2)]
+    for values in (schedule.controls, schedule.doses):
+        if values is not None:
+            parts.append(xp.take_along_axis(values, last[:, :, None], axis=1))
+    inputs = xp.concatenate(parts, axis=2)
     cell = Cell(system, method, schedule)
-    path = keras.layers.RNN(cell, return_sequences=True, dtype=lengths.dtype)(inputs, initial_state=[xp.transpose(start)])
+    path = keras.layers.RNN(cell, return_sequences=True, dtype=lengths.dtype)(
+        inputs, initial_state=[xp.transpose(start)]
+    )
     reached = xp.minimum(course.landed, steps - 1)
     return xp.take_along_axis(path, reached[:, :, None], axis=1)

@@ -17,7 +17,7 @@ _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
 _ATTEMPTS = 3  # for each step that may be accepted
 _REFUSED = 1e10  # the error of a step that is not a number
 
-Jump = Callable[[Any, Any], Any]
+Jump = Callable[[Any, Any, Any], Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,15 +29,34 @@ class Schedule:
     lengths
         Times from one stop to the next, the first from the start (trajectory, stop).
     controls
-        Values from the stop before to this one (trajectory, stop, control).
+        Values from the stop before to this one (trajectory, stop, control); None without controls.
+    doses
+        What is added at a stop (trajectory, stop, dosed state); None where nothing ever is.
+    dosed
+        Which states the doses are added to (dosed state,).
     jumps
-        The number of a stop (trajectory,), and states there (state, trajectory) -> the states after what happens there;
-        None where nothing ever happens.
+        The number of a stop (trajectory,), states there (state, trajectory), and the system's context -> the states after
+        what events do there; None where no event ever happens.
     """
 
     lengths: Any
-    controls: Any
+    controls: Any = None
+    doses: Any = None
+    dosed: Any = ()
     jumps: Jump | None = None
+
+    def landed(self, system: System, stop: Any, state: Any, doses: Any) -> Any:
+        """Return the states (state, trajectory) after what happens at a stop, given the doses there (dosed, trajectory)."""
+        if self.jumps is not None:
+            state = self.jumps(stop, state, system.context)
+        if doses is not None:
+            state = state + system.xp.segment_sum(doses, self.dosed, num_segments=state.shape[0])
+        return state
+
+    @property
+    def is_eventful(self) -> bool:
+        """Whether anything happens at stops."""
+        return self.jumps is not None or self.doses is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +115,7 @@ def find(system: System, method: Method, start: Any, schedule: Schedule, toleran
         Without a gradient.
     """
     xp = system.xp
-    batch, stops = schedule.lengths.shape
+    batch, stops = xp.shape(schedule.lengths)[0], schedule.lengths.shape[1]
     states = start.shape[0]
     whole = xp.arange(batch, dtype="int32")
 
@@ -120,8 +139,8 @@ def find(system: System, method: Method, start: Any, schedule: Schedule, toleran
         x = xp.where(accepted, after, x)
         landing = xp.logical_and(accepted, lands)
         since = xp.where(landing, 0.0, xp.where(accepted, since + used, since))
-        if schedule.jumps is not None:
-            x = xp.where(landing, schedule.jumps(stop, x), x)
+        if schedule.is_eventful:
+            x = xp.where(landing, schedule.landed(system, stop, x, at_stop(schedule.doses, stop, xp)), x)
         states = _put(states, whole, xp.where(landing, stop, stops), xp.transpose(x), xp)
         lengths = _put(lengths, whole, xp.where(accepted, taken, steps), used, xp)
         landed = _put(landed, whole, xp.where(landing, stop, stops), taken, xp)
@@ -138,11 +157,11 @@ def find(system: System, method: Method, start: Any, schedule: Schedule, toleran
     begins = xp.cumsum(schedule.lengths, axis=1) - schedule.lengths
     span = xp.sum(schedule.lengths, axis=1)
     smallest = 1e-14 * span
-    none = xp.zeros((batch,), dtype="int32")
+    none = xp.zeros_like(whole)
     begin = (
         0,
         start,
-        xp.zeros((batch,), dtype=start.dtype),
+        xp.zeros_like(span),
         _first(system, start, schedule, tolerance, span),
         none,
         none,
@@ -164,14 +183,21 @@ def _interval(schedule: Schedule, begins: Any, stop: Any, xp: Any) -> tuple[Any,
     at = xp.minimum(stop, begins.shape[1] - 1)[:, None]
     length = xp.take_along_axis(schedule.lengths, at, axis=1)[:, 0]
     begun = xp.take_along_axis(begins, at, axis=1)[:, 0]
-    controls = xp.take_along_axis(schedule.controls, at[:, :, None], axis=1)[:, 0]
-    return length, begun, xp.transpose(controls)
+    return length, begun, at_stop(schedule.controls, stop, xp)
+
+
+def at_stop(values: Any, stop: Any, xp: Any) -> Any:
+    """Return the values (quantity, trajectory) at each trajectory's stop, from all (trajectory, stop, quantity) if any."""
+    if values is None:
+        return None
+    at = xp.minimum(stop, values.shape[1] - 1)[:, None, None]
+    return xp.transpose(xp.take_along_axis(values, at, axis=1)[:, 0])
 
 
 def _first(system: System, start: Any, schedule: Schedule, tolerance: Tolerance, span: Any) -> Any:
     """A first step so short that the state hardly moves, in units of what it may be wrong by."""
     xp = system.xp
-    controls = xp.transpose(schedule.controls[:, 0])
+    controls = at_stop(schedule.controls, xp.zeros_like(xp.cast(span, "int32")), xp)
     time = xp.zeros_like(span)[None]
     slopes = system.slopes(start, controls, time, time + 1e-9 * span[None])
     allowed = tolerance.absolute + tolerance.relative * xp.abs(start)

@@ -51,16 +51,19 @@ class System:
         The field's rows that stand still (quantity, trajectory).
     learned
         What answers at the field's sites.
+    variables
+        The Keras variables that `learned` uses.
     """
 
     field: Field
     xp: Any
     context: Any
     learned: Learned | None = None
+    variables: tuple[Any, ...] = ()
 
-    def at(self, state: Any, controls: Any, time: Any, moment: Any) -> Point:
+    def at(self, state: Any, controls: Any, time: Any, moment: Any, slopes: bool = False) -> Point:
         """Evaluate the right-hand side; see `Field.at`."""
-        return self.field.at(state, self.context, controls, time, moment, self.xp, self.learned)
+        return self.field.at(state, self.context, controls, time, moment, self.xp, self.learned, slopes)
 
     def slopes(self, state: Any, controls: Any, time: Any, moment: Any) -> Any:
         """Return the derivatives of the states (state, trajectory)."""
@@ -114,7 +117,7 @@ class Rosenbrock(Method):
         """Return the states after the step, and an estimate of their error, both (state, trajectory)."""
         xp, h, plan = system.xp, step.length, self.plan
         moment = step.moment
-        point = system.at(step.state, step.controls, step.time, moment)
+        point = system.at(step.state, step.controls, step.time, moment, slopes=True)
         entries = self.jacobian.entries(point, xp)
         filled = xp.segment_sum(entries, self._places, num_segments=len(plan.rows))
         diagonal = xp.convert_to_tensor(self._diagonal, dtype=filled.dtype)

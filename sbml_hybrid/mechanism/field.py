@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from sbml_hybrid.mechanism.families import MOMENT, TIME, Family, blank, canonica
 from sbml_hybrid.mechanism.kinetics import Call, Name, Number, Tree, fold, names
 from sbml_hybrid.mechanism.odes import Odes
 
-Learned = Callable[[int, Any, Any], "Answer"]
+Learned = Callable[[int, Any, Any, bool], "Answer"]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,9 @@ class Field:
     sites
         Where something else computes a value.
     signed
-        States that may be negative. In formulas, the others are never less than 0.
+        Variables that may be negative. In formulas, the amounts of other species are never less than 0.
+    wanted
+        Ids whose values are asked for; what neither they nor the derivatives need is not computed.
     """
 
     def __init__(
@@ -93,14 +95,15 @@ class Field:
         given: Sequence[str] = (),
         controls: Sequence[str] = (),
         sites: Sequence[Site] = (),
-        signed: Sequence[str] = (),
+        signed: Collection[str] = (),
+        wanted: Collection[str] = (),
     ) -> None:
         self.odes, self.sites = odes, tuple(sites)
         self.given, self.controls = tuple(given), tuple(controls)
         self.states = odes.variables
         clipped = [not (s in signed or not s.startswith("amount(")) for s in odes.variables]
         self.clipped = np.array(clipped, dtype=bool)[:, None]
-        self._read(_Reading(odes, self.given, self.controls, self.sites))
+        self._read(_Reading(odes, self.given, self.controls, self.sites, wanted))
 
     def _read(self, reading: _Reading) -> None:
         numbers = list(dict.fromkeys([*reading.numbers, *mixed_numbers(reading.formulas)]))
@@ -115,7 +118,7 @@ class Field:
         self._still = self._nodes(reading, reading.still_levels, row_of)
         place((*self.states, *self.controls, TIME, MOMENT))
         self._moving = self._nodes(reading, reading.moving_levels, row_of)
-        row_of |= {name: row_of[of] for name, of in reading.aliases.items()}
+        row_of |= {name: row_of[of] for name, of in reading.aliases.items() if of in row_of}
         self.row_of = row_of
         self.constants, self.derivatives = reading.constants, reading.derivatives
         entries = [(i, row_of[name], n) for i, sums in enumerate(reading.derivatives) for name, n in sums.items()]
@@ -152,7 +155,15 @@ class Field:
         return rows
 
     def at(
-        self, state: Any, context: Any, controls: Any, time: Any, moment: Any, xp: Any, learned: Learned | None = None
+        self,
+        state: Any,
+        context: Any,
+        controls: Any,
+        time: Any,
+        moment: Any,
+        xp: Any,
+        learned: Learned | None = None,
+        slopes: bool = False,
     ) -> Point:
         """Evaluate every quantity.
 
@@ -163,16 +174,19 @@ class Field:
         context
             What `context` gave.
         controls
-            The values of the controls (control, trajectory).
+            The values of the controls (control, trajectory); not looked at where there are none.
         time, moment
             The time, and the time that conditions are decided at (1, trajectory).
         xp
             The arrays (`mechanism.arrays.Arrays`).
         learned
-            Number of a site, own values of its ports, values of its inputs -> `Answer`.
+            Number of a site, own values of its ports, values of its inputs, and whether slopes are wanted -> `Answer`.
+        slopes
+            Whether the Jacobian is wanted at this point.
         """
         seen = xp.where(self.clipped, xp.maximum(state, 0.0), state) if self.clipped.any() else state
-        rows = xp.concatenate([context, seen, controls, time, moment], axis=0)
+        steered = [controls] if self.controls else []
+        rows = xp.concatenate([context, seen, *steered, time, moment], axis=0)
         slots: list[Mapping[str, Any]] = []
         answers: list[Answer | None] = []
         for level in self._moving:
@@ -184,18 +198,18 @@ class Field:
                     answers.append(None)
                     found.append(node.evaluate(node.shape, values, rows, xp))
                 else:
-                    answer = self._ask(node, rows, xp, learned)
+                    answer = self._ask(node, rows, xp, learned, slopes)
                     slots.append({})
                     answers.append(answer)
                     found.append(answer.values)
             rows = xp.concatenate([rows, *found], axis=0)
         return Point(rows, tuple(slots), tuple(answers))
 
-    def _ask(self, number: int, rows: Any, xp: Any, learned: Learned) -> Answer:
+    def _ask(self, number: int, rows: Any, xp: Any, learned: Learned, slopes: bool) -> Answer:
         site = self.sites[number]
         own_values = xp.take(rows, np.array([self.row_of[own(p)] for p in site.ports]), axis=0)
         inputs = xp.take(rows, np.array([self.row_of[i] for i in site.inputs], dtype=int), axis=0)
-        return learned(number, own_values, inputs)
+        return learned(number, own_values, inputs, slopes)
 
     def slopes(self, point: Point, xp: Any) -> Any:
         """Return the derivative of each state (state, trajectory): N·v."""
@@ -217,7 +231,14 @@ class Field:
 class _Reading:
     """The equations, prepared: aliases and numbers put in, and sorted into levels."""
 
-    def __init__(self, odes: Odes, given: Sequence[str], controls: Sequence[str], sites: Sequence[Site]) -> None:
+    def __init__(
+        self,
+        odes: Odes,
+        given: Sequence[str],
+        controls: Sequence[str],
+        sites: Sequence[Site],
+        wanted: Collection[str],
+    ) -> None:
         self.sites = sites
         self.site_of = {port: i for i, site in enumerate(sites) for port in site.ports}
         self.numbers: list[float] = []
@@ -234,8 +255,10 @@ class _Reading:
             self.derivatives.append(self._derivative(state, variable, prepared(tree, known), known))
         self.aliases |= {name: tree.id for name, tree in known.items() if isinstance(tree, Name)}
         self.constants = {name: float(tree.value) for name, tree in known.items() if isinstance(tree, Number)}
-        for name in {i for site in sites for i in site.inputs} & self.constants.keys():
+        asked = {*wanted, *(i for site in sites for i in site.inputs)}
+        for name in asked & self.constants.keys():
             self._row_of_number(name, self.constants[name])
+        self._keep(asked)
         self._levels({*odes.variables, *controls, TIME, MOMENT})
 
     def _ports_of_values(self, odes: Odes, known: dict[str, Tree], free: set[str]) -> None:
@@ -244,7 +267,9 @@ class _Reading:
             if port in known:
                 self._row_of_number(own(port), float(known.pop(port).value))
             elif port in free:
-                raise ModelError(f"{port} is given with each trajectory and computed by a graft. Take one of them away.")
+                raise ModelError(
+                    f"{port} is given with each trajectory and computed by a graft. Take one of them away."
+                )
 
     def _row_of_number(self, name: str, value: float) -> None:
         if value not in self.numbers:
@@ -269,11 +294,27 @@ class _Reading:
             return {port: 1.0}
         return {name: n for name, n in terms.items() if n != 0}
 
+    def _keep(self, asked: set[str]) -> None:
+        """Leave out what nobody needs."""
+        todo = [self.aliases.get(name, name) for name in (*asked, *(n for sums in self.derivatives for n in sums))]
+        todo += [name for port in self.site_of for name in (port, own(port))]
+        kept: set[str | float] = set()
+        while todo:
+            name = todo.pop()
+            if name not in kept:
+                kept.add(name)
+                todo += names(self.formulas[name]) if name in self.formulas else ()
+        self.formulas = {id: tree for id, tree in self.formulas.items() if id in kept}
+
     def _levels(self, moving: set[str]) -> None:
         """Sort what is computed: first what stands still, then what moves, each after what it needs."""
-        needs = {id: {leaf for leaf in canonical(tree)[1] if isinstance(leaf, str)} for id, tree in self.formulas.items()}
+        needs = {
+            id: {leaf for leaf in canonical(tree)[1] if isinstance(leaf, str)} for id, tree in self.formulas.items()
+        }
         for site in self.sites:
-            inputs = {self.aliases.get(i, i) for i in site.inputs} | {self.aliases.get(own(p), own(p)) for p in site.ports}
+            inputs = {self.aliases.get(i, i) for i in site.inputs} | {
+                self.aliases.get(own(p), own(p)) for p in site.ports
+            }
             needs |= {port: {i for i in inputs if isinstance(i, str)} for port in site.ports}
         level_of: dict[str, int] = {}
         todo = dict(needs)

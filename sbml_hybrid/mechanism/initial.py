@@ -28,14 +28,16 @@ class InitialValues:
         Values that replace the model's own: numbers or arrays of one shape (draw,), by id
         (parameters, compartments) or by ``init(S)`` (amount; or a rate-rule parameter's value) and
         ``init([S])`` (concentration).
+    xp
+        The array namespace of `given`: NumPy or ``keras.ops``.
 
     Notes
     -----
     Species mean concentrations, or amounts where the model says so (``hasOnlySubstanceUnits``).
     """
 
-    def __init__(self, model: Model, given: Mapping[str, Any] | None = None) -> None:
-        self.model = model
+    def __init__(self, model: Model, given: Mapping[str, Any] | None = None, xp: Any = np) -> None:
+        self.model, self.xp = model, xp
         self.given = dict(given or {})
         self._rates = Rates(model)
         self._found: dict[str, Any] = {}
@@ -63,7 +65,7 @@ class InitialValues:
         return self[species] / self[part.compartment] if part.amount_in_formulas else self[species]
 
     def _formula(self, tree: Tree) -> Any:
-        return evaluate(self._rates.written_out(tree), self.__getitem__, time=0.0)
+        return evaluate(self._rates.written_out(tree), self.__getitem__, time=0.0, xp=self.xp)
 
     def _compute(self, id: str) -> Any:
         model = self.model

@@ -1,0 +1,403 @@
+"""A mechanism as a Keras layer: parameters, initial values and controls in, trajectories out, with gradients."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sbml_hybrid.errors import ModelError, is_number, unknown_name
+from sbml_hybrid.forecasting.engine import keras
+from sbml_hybrid.hybrid.accuracy import DRAWS, Accuracy, measured, reference
+from sbml_hybrid.hybrid.cell import taken
+from sbml_hybrid.hybrid.grafts import BEFORE, DURING, Graft, Head, Placed, placed
+from sbml_hybrid.hybrid.integration import Tolerance, find
+from sbml_hybrid.hybrid.plan import Plan, observable_of
+from sbml_hybrid.hybrid.steps import DormandPrince, Rosenbrock, System
+from sbml_hybrid.hybrid.stops import stops_of
+from sbml_hybrid.hybrid.trace import Trace
+from sbml_hybrid.mechanism.arrays import Arrays
+from sbml_hybrid.mechanism.field import own
+from sbml_hybrid.mechanism.model import Model
+from sbml_hybrid.mechanism.reader import load
+
+_PRECISE = {"float64": 1e-10, "float32": 1e-5}
+
+
+@keras.saving.register_keras_serializable("sbml_hybrid")
+class Simulate(keras.layers.Layer):
+    """Simulate a model, for every trajectory of a batch with parameters of its own.
+
+    The layer integrates amounts, so that conserved moieties hold whatever networks do to the rates. Each trajectory has
+    steps of its own, as short as its error asks for. Gradients go through parameters, initial values, controls, doses
+    and the weights of networks.
+
+    Parameters
+    ----------
+    model
+        The model.
+    grafts
+        Networks on its ports.
+    end
+        The last time that will be asked for, in the model's time unit.
+    parameters
+        Quantities given for each trajectory, by id; the others keep the model's values.
+    initial
+        Species whose initial amounts are given (rate-rule parameters: values).
+    controls
+        Parameters and boundary species that are held at given values from each time to the next.
+    doses
+        Species of which amounts are added at given times.
+    observables
+        Ids or formulas, or name -> formula, of what comes out; by default every state that changes.
+    tolerance
+        The largest error, in units of each state's range. The layer chooses its steps so that draws from the prior keep
+        it, as libroadrunner tells; `accuracy` says what was reached.
+    steps
+        How many steps a trajectory may take; by default half as many again as the draws needed.
+    prior
+        Laws of the parameters, by name, to measure with: by default 1.5-fold around the model's own values.
+    precision
+        ``"float64"`` or ``"float32"``: what the mechanism is computed in.
+
+    Raises
+    ------
+    UnknownName
+        A name that the model does not have, with the closest ones.
+    ModelError
+        An event is triggered by the state, a graft acts too late for its inputs, or what is given is determined by a rule.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        grafts: Iterable[Graft] = (),
+        *,
+        end: float,
+        parameters: Iterable[str] = (),
+        initial: Iterable[str] = (),
+        controls: Iterable[str] = (),
+        doses: Iterable[str] = (),
+        observables: Iterable[str] | Mapping[str, str] | None = None,
+        tolerance: float = 1e-3,
+        steps: int | None = None,
+        prior: Mapping[str, Any] | None = None,
+        precision: str = "float64",
+        accuracy: Accuracy | None = None,
+        ranges: Mapping[str, Sequence[float]] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(dtype=precision, autocast=False, **kwargs)
+        if not is_number(end) or end <= 0:
+            raise ValueError(f"end must be a time above 0, got {end!r}.")
+        if not is_number(tolerance) or not 0 < tolerance < 1:
+            raise ValueError(f"tolerance must be between 0 and 1, in units of each state's range, got {tolerance!r}.")
+        _require_precision(precision)
+        self.model, self.grafts = model, tuple(grafts)
+        names = _named(observables, model)
+        self.places = tuple(placed(g, model, names, tuple(parameters)) for g in self.grafts)
+        _require_one_each(self.places)
+        before = tuple(p for place in self.places if place.phase == BEFORE for p in place.graft.port)
+        base = Plan(
+            model=model,
+            end=float(end),
+            parameters=tuple(dict.fromkeys((*parameters, *(p for p in before if not p.startswith("init("))))),
+            initial=tuple(dict.fromkeys((*initial, *(p[5:-1] for p in before if p.startswith("init("))))),
+            controls=tuple(controls),
+            doses=tuple(doses),
+            observables=names,
+        )
+        self.parameters, self.initial = tuple(parameters), tuple(initial)
+        self.plan = replace(
+            base,
+            sites=tuple(place.site for place in self.places if place.phase != BEFORE),
+            columns=tuple(dict.fromkeys(c for place in self.places for c in place.columns)),
+        )
+        if accuracy is None:
+            exact = reference(base, prior, DRAWS)
+            accuracy = measured(base, exact, tolerance, steps, _PRECISE[precision])
+            ranges = _ranges_of(self.places, base, accuracy, exact)
+        self.accuracy, self._ranges = accuracy, dict(ranges or {})
+        self._field = self.plan.field(accuracy.signed)
+        self._readout = self.plan.readout(accuracy.signed)
+        self._method = Rosenbrock(self._field) if accuracy.method == "ROS34PW2" else DormandPrince()
+        self.heads = [self._head(place, i) for i, place in enumerate(self.places)]
+
+    # -- making ------------------------------------------------------------------------------------
+
+    def _head(self, place: Placed, number: int) -> Head:
+        low, high = (np.array([self._ranges.get(i, (-1.0, 1.0))[k] for i in place.site.inputs]) for k in (0, 1))
+        typical = np.array([self._ranges.get(f"typical {p}", (1.0, 1.0))[1] for p in place.site.ports])
+        return Head(place, low, high, typical, dtype=self.dtype_policy, name=f"graft_{number}")
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make the networks' weights."""
+        for head in self.heads:
+            if not head.built:
+                head.build()
+        self.built = True
+
+    @property
+    def observables(self) -> tuple[str, ...]:
+        """The names of what comes out, in order."""
+        return tuple(self.plan.observables)
+
+    def without(self, *ports: str) -> Simulate:
+        """Return the layer without the grafts on these ports, or without any; it shares the other grafts' weights."""
+        known = [port for graft in self.grafts for port in graft.port]
+        for port in ports:
+            if port not in known:
+                raise unknown_name("graft on", port, known, "the layer")
+        kept = [i for i, g in enumerate(self.grafts) if ports and not set(ports) & set(g.port)]
+        settings = self._settings() | {"accuracy": self.accuracy, "ranges": self._ranges}
+        reduced = Simulate(self.model, [self.grafts[i] for i in kept], **settings)
+        reduced.heads = [self.heads[i] for i in kept]
+        return reduced
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "end": self.plan.end,
+            "parameters": self.parameters,
+            "initial": self.initial,
+            "controls": self.plan.controls,
+            "doses": self.plan.doses,
+            "observables": dict(self.plan.observables),
+            "tolerance": self.accuracy.tolerance,
+            "precision": self.compute_dtype,
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        """Return all that makes the layer again."""
+        grafts = [
+            {
+                **{f.name: getattr(g, f.name) for f in dataclasses.fields(g)},
+                "network": keras.saving.serialize_keras_object(g.network),
+            }
+            for g in self.grafts
+        ]
+        return {
+            **super().get_config(),
+            "sbml": self.model.sbml,
+            "grafts": grafts,
+            **self._settings(),
+            "accuracy": dataclasses.asdict(self.accuracy),
+            "ranges": {k: list(v) for k, v in self._ranges.items()},
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Simulate:
+        """Return the layer that `get_config` described."""
+        config = dict(config)
+        config.pop("dtype", None)
+        shared: dict[str, Any] = {}
+        grafts = []
+        for said in config.pop("grafts"):
+            network = keras.saving.deserialize_keras_object(said["network"])
+            network = shared.setdefault(getattr(network, "name", str(len(shared))), network)
+            grafts.append(Graft(**{**said, "network": network}))
+        accuracy = config.pop("accuracy")
+        accuracy = Accuracy(**{**accuracy, "ranges": tuple(accuracy["ranges"]), "signed": tuple(accuracy["signed"])})
+        model = load(config.pop("sbml"))
+        return cls(model, grafts, accuracy=accuracy, **config)
+
+    def compute_output_spec(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
+        """Return the shape of what comes out (trajectory, time, observable)."""
+        return keras.KerasTensor((*inputs["times"].shape[:2], len(self.observables)), dtype=self.compute_dtype)
+
+    # -- simulating --------------------------------------------------------------------------------
+
+    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
+        """Simulate.
+
+        Parameters
+        ----------
+        inputs
+            ``times`` (trajectory, time), not decreasing; and what the layer was told is given: ``parameters``
+            (trajectory, parameter), ``initial`` (trajectory, species), ``controls`` (trajectory, time, control), ``doses``
+            (trajectory, time, species), and dataset columns by name (trajectory,). NaN behind the last time of a
+            trajectory is no time.
+        training
+            False for no gradient, which is faster.
+
+        Returns
+        -------
+        array (trajectory, time, observable)
+            With a Keras mask (trajectory, time): where a trajectory did not arrive, the last values it had.
+        """
+        return self.run(inputs, training)[0]
+
+    def run(self, inputs: Mapping[str, Any], training: bool | None = None) -> tuple[Any, Trace]:
+        """Simulate, and return also the `Trace` of the grafted ports; the arguments are those of `call`."""
+        xp = Arrays(keras.ops)
+        inputs = {name: xp.cast(xp.convert_to_tensor(value), self.compute_dtype) for name, value in inputs.items()}
+        given = xp.logical_not(xp.isnan(inputs["times"]))
+        times = xp.where(given, inputs["times"], -1.0)
+        times = xp.where(given, times, xp.max(times, axis=1, keepdims=True))
+        varied, start, held = self._start(inputs, times, xp)
+        weights = tuple(
+            v
+            for place, head in zip(self.places, self.heads, strict=True)
+            if place.phase == DURING
+            for v in head.variables
+        )
+        system = System(self._field, xp, self._field.context(held, xp), self._learned(self._field, xp), weights)
+        controls = inputs["controls"] if self.plan.controls else None
+        stops = stops_of(self.plan, times, controls, inputs.get("doses"), xp)
+        ranges = xp.convert_to_tensor(np.array(self.accuracy.ranges)[:, None], dtype=times.dtype)
+        tolerance = Tolerance(ranges * self.accuracy.local, self.accuracy.local)
+        # What finds the steps has no gradient: without one, its loop need not have a fixed length.
+        still = replace(system, context=xp.stop_gradient(system.context))
+        schedule = replace(
+            stops.schedule,
+            controls=None if stops.schedule.controls is None else xp.stop_gradient(stops.schedule.controls),
+            doses=None if stops.schedule.doses is None else xp.stop_gradient(stops.schedule.doses),
+        )
+        course = find(still, self._method, xp.stop_gradient(start), schedule, tolerance, self.accuracy.steps)
+        course = replace(course, **{n: xp.stop_gradient(getattr(course, n)) for n in ("states", "lengths")})
+        states = course.states if training is False else taken(system, self._method, start, stops.schedule, course)
+        reached = xp.logical_and(stops.reached(course.reached, times.shape[1], xp), given)
+        values, trace = self._read(stops.pick(states, xp), times, controls, held, reached, varied, xp)
+        keras.src.backend.set_keras_mask(values, reached)
+        return values, trace
+
+    def _start(self, inputs: Mapping[str, Any], times: Any, xp: Any) -> tuple[dict[str, Any], Any, Any]:
+        """The varied quantities by name, the states at the start, and the rows that a field is given."""
+        like = times[:, 0]
+        values: dict[str, Any] = {}
+        for key, names in (("parameters", self.parameters), ("initial", [f"init({s})" for s in self.initial])):
+            for i, name in enumerate(names):
+                values[name] = inputs[key][:, i]
+        own_values = self._own_start()
+        for place, head in zip(self.places, self.heads, strict=True):
+            if place.phase == BEFORE:
+                mine = [values.get(p, own_values[p] + xp.zeros_like(like)) for p in place.graft.port]
+                read = [values[i] if i in values else inputs[_column(i)] for i in place.site.inputs]
+                answer = head.answer(xp.stack(mine, axis=0), xp.stack(read, axis=0), False, xp)
+                values |= {port: answer.values[i] for i, port in enumerate(place.graft.port)}
+        start, held = self.plan.start(values, like, xp)
+        columns = [xp.reshape(inputs[c], (1, -1)) for c in self.plan.columns]
+        return values, start, xp.concatenate([held, *columns], axis=0)
+
+    def _own_start(self) -> dict[str, float]:
+        from sbml_hybrid.mechanism.initial import InitialValues
+        from sbml_hybrid.simulation.priors.quantities import own_value
+
+        ports = [p for place in self.places if place.phase == BEFORE for p in place.graft.port]
+        values = InitialValues(self.model)
+        return {port: float(own_value(self.model, values, port)) for port in ports}
+
+    def _learned(self, field: Any, xp: Any) -> Any:
+        heads = {place.site: head for place, head in zip(self.places, self.heads, strict=True)}
+
+        def learned(number: int, own_values: Any, inputs: Any, slopes: bool) -> Any:
+            return heads[field.sites[number]].answer(own_values, inputs, slopes, xp)
+
+        return learned
+
+    def _read(
+        self, states: Any, times: Any, controls: Any, held: Any, reached: Any, varied: Mapping[str, Any], xp: Any
+    ) -> tuple[Any, Trace]:
+        """What was asked for, and the trace, at the times: all points as if each was a trajectory."""
+        count, time = times.shape[1], xp.reshape(times, (1, -1))
+
+        def flat(values: Any) -> Any:
+            """From (trajectory, time, quantity) to (quantity, point)."""
+            return None if values is None else xp.transpose(xp.reshape(values, (-1, values.shape[2])))
+
+        given = flat(xp.repeat(xp.transpose(held)[:, None], count, axis=1)) if self.plan.given else time[:0]
+        context = self._readout.context(given, xp)
+        point = self._readout.at(
+            flat(states), context, flat(controls), time, time, xp, self._learned(self._readout, xp)
+        )
+
+        def rows(names: Sequence[str]) -> Any:
+            if not names:
+                return xp.zeros_like(times)[:, :, None][:, :, :0]
+            found = xp.take(point.rows, np.array([self._readout.row_of[n] for n in names], dtype=int), axis=0)
+            return xp.transpose(xp.reshape(found, (len(names), -1, count)), (1, 2, 0))
+
+        values = rows([observable_of(name) for name in self.observables])
+        moving = [place for place in self.places if place.phase != BEFORE]
+        ports = [port for place in moving for port in place.site.ports]
+        trace = Trace(
+            ports=tuple(port for place in moving for port in place.graft.port),
+            modes=tuple(place.graft.mode for place in moving for _ in place.graft.port),
+            own=rows([own(p) for p in ports]),
+            value=rows(ports),
+            reached=xp.cast(reached, values.dtype),
+            parameters=xp.stack([varied[p] for p in self.parameters], axis=1) if self.parameters else None,
+        )
+        return values, trace
+
+
+def _column(name: str) -> str:
+    return name.removeprefix("column(").removesuffix(")")
+
+
+def _named(observables: Iterable[str] | Mapping[str, str] | None, model: Model) -> dict[str, str]:
+    if observables is None:
+        observables = model.states
+    if isinstance(observables, Mapping):
+        return dict(observables)
+    return {name: name for name in ([observables] if isinstance(observables, str) else observables)}
+
+
+def _require_one_each(places: Sequence[Placed]) -> None:
+    seen: dict[str, None] = {}
+    for port in (port for place in places for port in place.graft.port):
+        if port in seen:
+            raise ModelError(f"Two grafts act on {port}. Try: one network with the inputs of both.")
+        seen[port] = None
+
+
+def _require_precision(precision: str) -> None:
+    if precision not in _PRECISE:
+        raise ValueError(f"precision must be float64 or float32, got {precision!r}.")
+    if precision == "float64" and keras.backend.backend() == "jax":
+        import jax
+
+        if not jax.config.jax_enable_x64:
+            raise ModelError(
+                'JAX computes in float32 unless it is told otherwise. Try: jax.config.update("jax_enable_x64", True) before '
+                'anything else, or precision="float32".'
+            )
+
+
+def _ranges_of(places: Sequence[Placed], plan: Plan, accuracy: Accuracy, exact: Any) -> dict[str, tuple[float, float]]:
+    """The range of every input of a graft, and what is typical of every port, over the draws of the reference."""
+    if not places:
+        return {}
+    xp = Arrays(np)
+    ports = {p for place in places for p in place.site.ports}
+    wanted = {i for place in places for i in place.site.inputs if not i.startswith("column(")} | {
+        p for p in ports if not p.endswith("'") and not p.startswith("init(")
+    }
+    known = {name for name in wanted if name in plan.model.by_id}
+    field = replace(plan, observables={**plan.observables, **{n: n for n in known}}).readout(accuracy.signed)
+    draws, points, states = exact.states.shape
+    with np.errstate(all="ignore"):
+        _, held = plan.start(dict(zip(plan.varied, exact.varied.T, strict=True)), np.zeros(draws), xp)
+        given = np.repeat(held, points, axis=1)
+        time = np.tile(exact.times, draws)[None]
+        steered = np.array([[plan.odes.held_values[c]] * (draws * points) for c in plan.control_variables])
+        steered = steered.reshape(len(plan.control_variables), draws * points)
+        point = field.at(exact.states.reshape(-1, states).T, field.context(given, xp), steered, time, time, xp)
+        slopes = plan.field(accuracy.signed)
+        at = slopes.at(exact.states.reshape(-1, states).T, slopes.context(given, xp), steered, time, time, xp)
+        speed = np.abs(slopes.slopes(at, xp)).max(axis=1)
+    found: dict[str, tuple[float, float]] = {"time()": (0.0, plan.end)}
+    for name in known:
+        row = point.rows[field.row_of[observable_of(name)]]
+        row = row[np.isfinite(row)] if np.isfinite(row).any() else np.zeros(1)
+        found[name] = (float(row.min()), float(row.max()))
+        found[f"typical {name}"] = (0.0, float(np.abs(row).max()))
+    for name, formula in plan.observables.items():
+        row = point.rows[field.row_of[observable_of(name)]]
+        found[f"typical {observable_of(name)}"] = (0.0, float(np.nanmax(np.abs(row))))
+    for i, state in enumerate(plan.odes.states):
+        found[f"typical {state}'"] = (0.0, float(speed[i]))
+        found[f"typical init({state})"] = (0.0, float(np.abs(exact.states[:, 0, i]).max()))
+    return found

@@ -1,0 +1,105 @@
+"""Where trajectories stop: at the times that are asked for, where formulas switch, and at events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sbml_hybrid.hybrid.integration import Schedule
+from sbml_hybrid.hybrid.plan import Plan
+
+
+@dataclass(frozen=True, eq=False)
+class Stops:
+    """The stops of a batch of trajectories.
+
+    Parameters
+    ----------
+    schedule
+        For the solver.
+    asked
+        Which stop each time that was asked for is (trajectory, time); None where they are all the stops there are.
+    """
+
+    schedule: Schedule
+    asked: Any
+
+    def pick(self, values: Any, xp: Any) -> Any:
+        """Return those of `values` (trajectory, stop, quantity) at the times that were asked for."""
+        return values if self.asked is None else xp.take_along_axis(values, self.asked[:, :, None], axis=1)
+
+    def reached(self, count: Any, times: int, xp: Any) -> Any:
+        """Return whether each time was reached (trajectory, time), given how many stops were (trajectory,)."""
+        asked = xp.arange(times, dtype="int32")[None] if self.asked is None else self.asked
+        return asked < count[:, None]
+
+
+def stops_of(plan: Plan, times: Any, controls: Any, doses: Any, xp: Any) -> Stops:
+    """Return where trajectories stop.
+
+    Parameters
+    ----------
+    plan
+        What is simulated.
+    times
+        The times that are asked for (trajectory, time), not decreasing.
+    controls
+        What the controls are from each time to the next, and the first of them before (trajectory, time, control); None without controls.
+    doses
+        What is added at each time (trajectory, time, dosed species); None without doses.
+    xp
+        The arrays.
+    """
+    dosed = np.array([plan.odes.variables.index(f"amount({name})") for name in plan.doses], dtype=int)
+    if not plan.happenings:
+        lengths = xp.concatenate([times[:, :1], times[:, 1:] - times[:, :-1]], axis=1)
+        before = None if controls is None else xp.concatenate([controls[:, :1], controls[:, :-1]], axis=1)
+        return Stops(Schedule(lengths, before, doses, dosed), None)
+    happen = np.array([h.time for h in plan.happenings])[None, None]
+    late = np.array([h.late for h in plan.happenings])[None, None]
+    happen = xp.convert_to_tensor(happen, dtype=times.dtype)
+    # An event at the very time of an observation comes first, unless its trigger becomes true just after.
+    comes_first = xp.where(late, happen < times[:, :, None], happen <= times[:, :, None])
+    count, others = times.shape[1], len(plan.happenings)
+    asked = xp.arange(count, dtype="int32")[None] + xp.sum(xp.cast(comes_first, "int32"), axis=2)
+    own = xp.arange(others, dtype="int32")[None] + xp.sum(xp.cast(xp.logical_not(comes_first), "int32"), axis=1)
+    place = xp.concatenate([asked, own], axis=1)
+    order = xp.argsort(place, axis=1)  # places differ, so there are no ties
+    early = xp.minimum(happen[0] + xp.zeros_like(times[:, :1]), times[:, -1:])
+    at = xp.take_along_axis(xp.concatenate([times, early], axis=1), order, axis=1)
+    lengths = xp.maximum(at - xp.concatenate([xp.zeros_like(at[:, :1]), at[:, :-1]], axis=1), 0.0)
+    is_asked = order < count
+    before = None
+    if controls is not None:
+        passed = xp.cumsum(xp.cast(is_asked, "int32"), axis=1) - xp.cast(is_asked, "int32")
+        before = xp.take_along_axis(controls, xp.maximum(passed - 1, 0)[:, :, None], axis=1)
+    if doses is not None:
+        here = xp.take_along_axis(doses, xp.minimum(order, count - 1)[:, :, None], axis=1)
+        doses = xp.where(is_asked[:, :, None], here, 0.0)
+    return Stops(Schedule(lengths, before, doses, dosed, _jumps(plan, order, count, at, controls, xp)), asked)
+
+
+def _jumps(plan: Plan, order: Any, count: int, at: Any, controls: Any, xp: Any) -> Any:
+    """What events do at each stop."""
+    found = plan.assignments()
+    if found is None:
+        return None
+    field, table = found
+    number_of = np.array([plan.events.index(h) + 1 if h.assignments else 0 for h in plan.happenings], dtype="int32")
+    numbers = xp.concatenate([xp.zeros((count,), dtype="int32"), xp.convert_to_tensor(number_of)], axis=0)
+    event = xp.take(numbers, order, axis=0)
+
+    def jumps(stop: Any, state: Any, context: Any) -> Any:
+        here = xp.minimum(stop, event.shape[1] - 1)[:, None]
+        time = xp.transpose(xp.take_along_axis(at, here, axis=1))
+        held = None if controls is None else xp.transpose(controls[:, 0])
+        still = field.context(context[: len(field.given)], xp)  # the solver's context begins with what is given
+        rows = xp.transpose(field.at(state, still, held, time, time, xp).rows)
+        chosen = xp.take(
+            xp.convert_to_tensor(table, dtype="int32"), xp.take_along_axis(event, here, axis=1)[:, 0], axis=0
+        )
+        return xp.transpose(xp.take_along_axis(rows, chosen, axis=1))
+
+    return jumps

@@ -1,0 +1,168 @@
+"""What happens at times known beforehand: formulas that switch, and events that time triggers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sbml_hybrid.errors import ModelError
+from sbml_hybrid.mechanism.initial import InitialValues, depends_on
+from sbml_hybrid.mechanism.kinetics import Call, Name, Number, Tree, evaluate, names
+from sbml_hybrid.mechanism.model import Event, Model, Species
+from sbml_hybrid.mechanism.odes import Odes, amount_of
+from sbml_hybrid.simulation.switches import switch_times
+
+
+@dataclass(frozen=True)
+class Happening:
+    """Something that happens to every trajectory at the same time.
+
+    Parameters
+    ----------
+    time
+        When, in the model's time unit.
+    assignments
+        (variable, formula of its new value); none where a formula switches and nothing else happens.
+    late
+        Whether what is observed at that very time is still the state before.
+    """
+
+    time: float
+    assignments: tuple[tuple[str, Tree], ...] = ()
+    late: bool = False
+
+
+def timetable(model: Model, end: float, varied: set[str]) -> tuple[Happening, ...]:
+    """Return what happens up to `end`, in order.
+
+    Parameters
+    ----------
+    model
+        The model.
+    end
+        The last time, in the model's time unit.
+    varied
+        Names of quantities that differ from trajectory to trajectory.
+
+    Raises
+    ------
+    ModelError
+        An event is triggered by the state, or what varies decides when something happens.
+    """
+    bare = replace(model, events=tuple(replace(e, delay=None) for e in model.events))
+    _require_known_times(model, varied)
+    switches = _switches(bare, end, varied)
+    found = [Happening(time) for time in switches]
+    values = _Known(model)
+    for event in model.events:
+        found += _occurrences(event, model, values, switches, end)
+    rank = {id(event): i for i, event in enumerate(found)}
+    return tuple(sorted(found, key=lambda h: (h.time, bool(h.assignments), h.late, rank[id(h)])))
+
+
+def _switches(model: Model, end: float, varied: set[str]) -> tuple[float, ...]:
+    """Times at which formulas switch, the same for every trajectory."""
+    start = InitialValues(model)
+    moved = {name: np.array([1.0, 1.01]) * float(start[name]) for name in varied if name in model.by_id}
+    one, other = switch_times(model, moved, 2, end) if moved else switch_times(model, {}, 1, end) * 2
+    if one != other:
+        raise ModelError(
+            f"When formulas of {model.source} switch depends on {' or '.join(sorted(moved))}; the differentiable simulation "
+            "needs to know it beforehand. Try: leave those out of parameters."
+        )
+    return one
+
+
+class _Known:
+    """Values that depend on time and constants alone."""
+
+    def __init__(self, model: Model) -> None:
+        self.model, self.start = model, InitialValues(model)
+
+    def __call__(self, tree: Tree, time: float) -> float:
+        def value(id: str) -> Any:
+            rule = self.model.assignment_rules.get(id)
+            return self.start[id] if rule is None else evaluate(rule, value, time=time)
+
+        return float(evaluate(self.model.written_out(tree), value, time=time))
+
+
+def _occurrences(
+    event: Event, model: Model, values: _Known, switches: tuple[float, ...], end: float
+) -> list[Happening]:
+    """When an event's trigger becomes true, and what it then does, after its delay."""
+    edges = [0.0, *switches, end]
+    between = [(a + b) / 2 for a, b in zip(edges, edges[1:], strict=False)]
+    found = []
+    before = event.initial_value
+    for time, after in zip(edges, between, strict=False):
+        at, later = bool(values(event.trigger, time)), bool(values(event.trigger, after))
+        if not before and (at or later):
+            found.append((time, not at))
+        before = later
+    delay = 0.0 if event.delay is None else values(event.delay, 0.0)
+    if delay > 0 and not event.persistent:
+        raise _refused(event, model, "waits and may be called off")
+    priority = 0.0 if event.priority is None else values(event.priority, 0.0)
+    assignments = tuple(
+        (_variable(target, model), _amount(target, model.written_out(tree), model))
+        for target, tree in event.assignments
+    )
+    return [Happening(t + delay, assignments, late and not delay) for t, late in found if t + delay <= end]
+
+
+def _variable(target: str, model: Model) -> str:
+    return amount_of(target) if isinstance(model.by_id.get(target), Species) else target
+
+
+def _amount(target: str, tree: Tree, model: Model) -> Tree:
+    part = model.by_id.get(target)
+    if isinstance(part, Species) and not part.amount_in_formulas:
+        return Call("times", (tree, Name(part.compartment)))
+    return tree
+
+
+def _require_known_times(model: Model, varied: set[str]) -> None:
+    """Refuse events that the state, or what varies, triggers."""
+    for event in model.events:
+        for tree in (event.trigger, event.delay, event.priority):
+            for id in () if tree is None else _all_names(model.written_out(tree), model):
+                if id in model.states or id in model.laws or id in model.event_targets:
+                    raise _refused(event, model, f"depends on {id}, which changes in time")
+                if any(depends_on(model, id, {name}) for name in varied):
+                    raise _refused(event, model, f"depends on {id}, which varies from trajectory to trajectory")
+
+
+def _all_names(tree: Tree, model: Model) -> set[str]:
+    found: set[str] = set()
+    todo = [tree]
+    while todo:
+        for id in names(todo.pop()) - found:
+            found.add(id)
+            if id in model.assignment_rules:
+                todo.append(model.assignment_rules[id])
+    return found - model.assignment_rules.keys()
+
+
+def _refused(event: Event, model: Model, why: str) -> ModelError:
+    number = model.events.index(event) + 1
+    return ModelError(
+        f"Event {event.id or number!r} of {model.source} {why}; the differentiable simulation has events at known times "
+        "only. Try: sbml_hybrid.simulate, or take the event out of the model."
+    )
+
+
+def with_event_targets(odes: Odes, happenings: tuple[Happening, ...]) -> Odes:
+    """Return the equations with what events set among the states, at rest from one event to the next."""
+    set_by_events = dict.fromkeys(variable for h in happenings for variable, _ in h.assignments)
+    moved = [variable for variable in set_by_events if variable in odes.held]
+    names_of = {v: v.removeprefix("amount(").removesuffix(")") for v in moved}
+    return replace(
+        odes,
+        states=(*odes.states, *(names_of[v] for v in moved)),
+        variables=(*odes.variables, *moved),
+        held=tuple(v for v in odes.held if v not in moved),
+        derivatives=(*odes.derivatives, *(Number(0.0) for _ in moved)),
+    )
