@@ -216,11 +216,12 @@ def simulated(
     xp = Arrays(np)
     count = len(exact.varied)
     with np.errstate(all="ignore"):
-        start, held = plan.start(dict(zip(plan.varied, exact.varied.T, strict=True)), np.zeros(count), xp)
+        varied = dict(zip(plan.varied, exact.varied.T, strict=True))
+        start, held = plan.start(varied, np.zeros(count), xp)
         system = System(field, xp, field.context(held, xp))
         controls = np.array([plan.odes.held_values[c] for c in plan.control_variables])
         controls = np.tile(controls, (count, len(exact.times), 1)) if len(controls) else None
-        stops = stops_of(plan, np.tile(exact.times, (count, 1)), controls, None, xp)
+        stops = stops_of(plan, varied, np.tile(exact.times, (count, 1)), controls, None, xp)
         course = find(system, method, start, stops.schedule, Tolerance(ranges[:, None] * local, local), steps)
     reached = np.sum(stops.reached(course.reached, len(exact.times), xp), axis=1)
     return replace(course, states=stops.pick(course.states, xp), reached=reached)

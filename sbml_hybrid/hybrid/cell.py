@@ -68,12 +68,16 @@ def taken(system: System, method: Method, start: Any, schedule: Schedule, course
     xp = system.xp
     lengths = course.lengths
     steps = lengths.shape[1]
-    ends = xp.cumsum(lengths, axis=1)
     at = xp.arange(steps, dtype="int32")[None, :, None]
     stop = xp.sum(xp.cast(course.landed[:, None, :] < at, "int32"), axis=2)
     stops = schedule.lengths.shape[1]
     last = xp.minimum(stop, stops - 1)
     lands = xp.logical_and(xp.take_along_axis(course.landed, last, axis=1) == at[:, :, 0], stop < stops)
+    # The steps of an interval grow with it: its ratio to itself is 1, and has the gradient of when things happen.
+    whole = xp.stop_gradient(schedule.lengths)
+    ratio = xp.where(whole > 0, schedule.lengths / xp.where(whole > 0, whole, 1.0), 1.0)
+    lengths = lengths * xp.take_along_axis(ratio, last, axis=1)
+    ends = xp.cumsum(lengths, axis=1)
     number = xp.cast(xp.where(lands, stop, -1), lengths.dtype)
     parts = [xp.stack([lengths, ends - lengths, number], axis=2)]
     for values in (schedule.controls, schedule.doses):

@@ -245,7 +245,7 @@ class Simulate(keras.layers.Layer):
         )
         system = System(self._field, xp, self._field.context(held, xp), self._learned(self._field, xp), weights)
         controls = inputs["controls"] if self.plan.controls else None
-        stops = stops_of(self.plan, times, controls, inputs.get("doses"), xp)
+        stops = stops_of(self.plan, varied, times, controls, inputs.get("doses"), xp)
         ranges = xp.convert_to_tensor(np.array(self.accuracy.ranges)[:, None], dtype=times.dtype)
         tolerance = Tolerance(ranges * self.accuracy.local, self.accuracy.local)
         # What finds the steps has no gradient: without one, its loop need not have a fixed length.

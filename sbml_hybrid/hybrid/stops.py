@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from sbml_hybrid.hybrid.integration import Schedule
 from sbml_hybrid.hybrid.plan import Plan
+from sbml_hybrid.hybrid.timetable import times_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +38,15 @@ class Stops:
         return asked < count[:, None]
 
 
-def stops_of(plan: Plan, times: Any, controls: Any, doses: Any, xp: Any) -> Stops:
+def stops_of(plan: Plan, varied: Mapping[str, Any], times: Any, controls: Any, doses: Any, xp: Any) -> Stops:
     """Return where trajectories stop.
 
     Parameters
     ----------
     plan
         What is simulated.
+    varied
+        Name -> values (trajectory,) of what differs from trajectory to trajectory.
     times
         The times that are asked for (trajectory, time), not decreasing.
     controls
@@ -57,18 +61,19 @@ def stops_of(plan: Plan, times: Any, controls: Any, doses: Any, xp: Any) -> Stop
         lengths = xp.concatenate([times[:, :1], times[:, 1:] - times[:, :-1]], axis=1)
         before = None if controls is None else xp.concatenate([controls[:, :1], controls[:, :-1]], axis=1)
         return Stops(Schedule(lengths, before, doses, dosed), None)
-    happen = np.array([h.time for h in plan.happenings])[None, None]
+    happen = times_of(plan.happenings, plan.model, varied, times[:, :1], plan.end, xp)
     late = np.array([h.late for h in plan.happenings])[None, None]
-    happen = xp.convert_to_tensor(happen, dtype=times.dtype)
     # An event at the very time of an observation comes first, unless its trigger becomes true just after.
-    comes_first = xp.where(late, happen < times[:, :, None], happen <= times[:, :, None])
+    moment = happen[:, None]
+    comes_first = xp.where(late, moment < times[:, :, None], moment <= times[:, :, None])
     count, others = times.shape[1], len(plan.happenings)
     asked = xp.arange(count, dtype="int32")[None] + xp.sum(xp.cast(comes_first, "int32"), axis=2)
-    own = xp.arange(others, dtype="int32")[None] + xp.sum(xp.cast(xp.logical_not(comes_first), "int32"), axis=1)
+    earlier = np.tri(others, k=-1, dtype=bool)[None]  # of two at the same time, the one that stands first
+    rank = xp.where(earlier, happen[:, None] <= happen[:, :, None], happen[:, None] < happen[:, :, None])
+    own = xp.sum(xp.cast(rank, "int32"), axis=2) + xp.sum(xp.cast(xp.logical_not(comes_first), "int32"), axis=1)
     place = xp.concatenate([asked, own], axis=1)
     order = xp.argsort(place, axis=1)  # places differ, so there are no ties
-    early = xp.minimum(happen[0] + xp.zeros_like(times[:, :1]), times[:, -1:])
-    at = xp.take_along_axis(xp.concatenate([times, early], axis=1), order, axis=1)
+    at = xp.take_along_axis(xp.concatenate([times, xp.minimum(happen, times[:, -1:])], axis=1), order, axis=1)
     lengths = xp.maximum(at - xp.concatenate([xp.zeros_like(at[:, :1]), at[:, :-1]], axis=1), 0.0)
     is_asked = order < count
     before = None

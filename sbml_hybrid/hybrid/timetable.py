@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,15 +10,18 @@ import numpy as np
 
 from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism.initial import InitialValues, depends_on
-from sbml_hybrid.mechanism.kinetics import Call, Name, Number, Tree, evaluate, names
+from sbml_hybrid.mechanism.kinetics import Call, Name, Number, Tree, evaluate, names, to_text, walk
 from sbml_hybrid.mechanism.model import Event, Model, Species
 from sbml_hybrid.mechanism.odes import Odes, amount_of
-from sbml_hybrid.simulation.switches import switch_times
+from sbml_hybrid.simulation.switches import comparisons, crossings, degree_in_time, depends_on_time, moving_ids
+
+STEPS = frozenset({"floor", "ceiling", "quotient"})
+_LOOKS = 4001
 
 
 @dataclass(frozen=True)
 class Happening:
-    """Something that happens to every trajectory at the same time.
+    """Something that happens to every trajectory.
 
     Parameters
     ----------
@@ -27,15 +31,18 @@ class Happening:
         (variable, formula of its new value); none where a formula switches and nothing else happens.
     late
         Whether what is observed at that very time is still the state before.
+    switch
+        Where trajectories differ in the time: the two formulas, straight lines in time, that are then equal.
     """
 
     time: float
     assignments: tuple[tuple[str, Tree], ...] = ()
     late: bool = False
+    switch: tuple[Tree, Tree] | None = None
 
 
 def timetable(model: Model, end: float, varied: set[str]) -> tuple[Happening, ...]:
-    """Return what happens up to `end`, in order.
+    """Return what happens up to `end`; what happens at the same time is in order.
 
     Parameters
     ----------
@@ -49,30 +56,105 @@ def timetable(model: Model, end: float, varied: set[str]) -> tuple[Happening, ..
     Raises
     ------
     ModelError
-        An event is triggered by the state, or what varies decides when something happens.
+        An event is triggered by the state, or what varies decides when something happens and not along a straight line.
     """
-    bare = replace(model, events=tuple(replace(e, delay=None) for e in model.events))
     _require_known_times(model, varied)
-    switches = _switches(bare, end, varied)
-    found = [Happening(time) for time in switches]
+    found = [*_switches(model, end, varied), *(Happening(time) for time in _jumps_of_steps(model, end, varied))]
+    switches = tuple(sorted({h.time for h in found if h.switch is None}))
+    found = [h for h in found if h.switch is not None] + [Happening(time) for time in switches]
     values = _Known(model)
-    for event in model.events:
-        found += _occurrences(event, model, values, switches, end)
-    rank = {id(event): i for i, event in enumerate(found)}
-    return tuple(sorted(found, key=lambda h: (h.time, bool(h.assignments), h.late, rank[id(h)])))
+    events = sorted(
+        (-_priority(event, values), place, occurrence)
+        for place, event in enumerate(model.events)
+        for occurrence in _occurrences(event, model, values, switches, end)
+    )
+    found += [happening for _, _, happening in sorted(events, key=lambda e: (e[2].time, e[2].late, e[0], e[1]))]
+    return tuple(found)
 
 
-def _switches(model: Model, end: float, varied: set[str]) -> tuple[float, ...]:
-    """Times at which formulas switch, the same for every trajectory."""
-    start = InitialValues(model)
-    moved = {name: np.array([1.0, 1.01]) * float(start[name]) for name in varied if name in model.by_id}
-    one, other = switch_times(model, moved, 2, end) if moved else switch_times(model, {}, 1, end) * 2
-    if one != other:
-        raise ModelError(
-            f"When formulas of {model.source} switch depends on {' or '.join(sorted(moved))}; the differentiable simulation "
-            "needs to know it beforehand. Try: leave those out of parameters."
-        )
-    return one
+def _priority(event: Event, values: _Known) -> float:
+    return 0.0 if event.priority is None else values(event.priority, 0.0)
+
+
+def times_of(happenings: tuple[Happening, ...], model: Model, varied: Mapping[str, Any], like: Any, end: float, xp: Any) -> Any:
+    """Return when each thing happens to each trajectory (trajectory, happening); before the start: never.
+
+    Parameters
+    ----------
+    happenings
+        What `timetable` gave.
+    model
+        The model.
+    varied
+        Name -> values (trajectory,) of what differs from trajectory to trajectory.
+    like
+        Some array (trajectory, 1).
+    end
+        The last time, in the model's time unit.
+    xp
+        The arrays.
+    """
+    start = InitialValues(model, varied, xp)
+
+    def gap(switch: tuple[Tree, Tree], time: float) -> Any:
+        def value(id: str) -> Any:
+            rule = model.assignment_rules.get(id)
+            return start[id] if rule is None else evaluate(rule, value, time=time, xp=xp)
+
+        left, right = (evaluate(side, value, time=time, xp=xp) for side in switch)
+        return xp.zeros_like(like) + xp.reshape(xp.subtract(left, right), (-1, 1))
+
+    columns = []
+    for happening in happenings:
+        if happening.switch is None:
+            columns.append(xp.zeros_like(like) + happening.time)
+        else:
+            first, last = gap(happening.switch, 0.0), gap(happening.switch, end)
+            time = xp.divide(-first * end, last - first)
+            columns.append(xp.where(xp.logical_and(xp.isfinite(time), time > 0.0), time, 0.0))
+    return xp.concatenate(columns, axis=1)
+
+
+def _switches(model: Model, end: float, varied: set[str]) -> list[Happening]:
+    """Where comparisons of what is known beforehand switch."""
+    found = []
+    moving = moving_ids(model)
+    for pair in comparisons(model):
+        ids = {id for side in pair for id in _all_names(side, model)}
+        if ids & moving:
+            continue  # the state decides: the error of a step tells
+        if not any(depends_on(model, id, varied) for id in ids):
+            found += [Happening(time) for time in crossings(model, pair, end)]
+        elif max(degree_in_time(side, model, moving) for side in pair) <= 1:
+            found.append(Happening(0.0, switch=pair))
+        else:
+            deciding = sorted(name for name in varied if any(depends_on(model, id, {name}) for id in ids))
+            raise ModelError(
+                f"When {to_text(pair[0])} meets {to_text(pair[1])} in {model.source} depends on {' and '.join(deciding)}, and "
+                "not along a straight line in time. Try: leave those out of parameters."
+            )
+    return found
+
+
+def _jumps_of_steps(model: Model, end: float, varied: set[str]) -> list[float]:
+    """When floor, ceiling and the like of what is known beforehand jump."""
+    values, moving = _Known(model), moving_ids(model)
+    found: set[float] = set()
+    for node in {node for tree in model.formulas for node in walk(tree)}:
+        if not isinstance(node, Call) or node.operator not in STEPS or not depends_on_time(node, model):
+            continue
+        ids = _all_names(node, model)
+        if ids & moving or any(depends_on(model, id, varied) for id in ids):
+            continue
+        times = np.linspace(0.0, end, _LOOKS)
+        seen = [values(node, time) for time in times]
+        for low, high, before, after in zip(times, times[1:], seen, seen[1:], strict=False):
+            if before != after:
+                for _ in range(60):
+                    middle = (low + high) / 2
+                    low, high = (middle, high) if values(node, middle) == before else (low, middle)
+                found.add(float(high))
+    return sorted(found)
 
 
 class _Known:
@@ -105,7 +187,6 @@ def _occurrences(
     delay = 0.0 if event.delay is None else values(event.delay, 0.0)
     if delay > 0 and not event.persistent:
         raise _refused(event, model, "waits and may be called off")
-    priority = 0.0 if event.priority is None else values(event.priority, 0.0)
     assignments = tuple(
         (_variable(target, model), _amount(target, model.written_out(tree), model))
         for target, tree in event.assignments
@@ -128,7 +209,7 @@ def _require_known_times(model: Model, varied: set[str]) -> None:
     """Refuse events that the state, or what varies, triggers."""
     for event in model.events:
         for tree in (event.trigger, event.delay, event.priority):
-            for id in () if tree is None else _all_names(model.written_out(tree), model):
+            for id in _all_names(model.written_out(tree), model) if tree is not None else ():
                 if id in model.states or id in model.laws or id in model.event_targets:
                     raise _refused(event, model, f"depends on {id}, which changes in time")
                 if any(depends_on(model, id, {name}) for name in varied):
@@ -149,8 +230,8 @@ def _all_names(tree: Tree, model: Model) -> set[str]:
 def _refused(event: Event, model: Model, why: str) -> ModelError:
     number = model.events.index(event) + 1
     return ModelError(
-        f"Event {event.id or number!r} of {model.source} {why}; the differentiable simulation has events at known times "
-        "only. Try: sbml_hybrid.simulate, or take the event out of the model."
+        f"Event {event.id or number!r} of {model.source} {why}; the differentiable simulation has events at known "
+        "times only. Try: sbml_hybrid.simulate, or take the event out of the model."
     )
 
 

@@ -7,6 +7,7 @@ everything NaN. Such a gradient is 0 here.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,15 @@ class Arrays:
         return xp.where(at_zero, xp.cast(of_zero, size.dtype), xp.where(xp.less(x, 0.0), signed, size))
 
 
+@lru_cache(maxsize=512)
+def _summing(segments: bytes, count: int) -> Any:
+    """The sparse matrix that sums rows by segment."""
+    from scipy.sparse import csr_array
+
+    to = np.frombuffer(segments, dtype=np.int64)
+    return csr_array((np.ones(len(to)), (to, np.arange(len(to)))), shape=(count, len(to)))
+
+
 class _Numpy:
     """NumPy with the functions of ``keras.ops`` that a simulation needs and NumPy has under no such name."""
 
@@ -84,9 +94,7 @@ class _Numpy:
         return lambda *arguments: function(*arguments)[0]
 
     def segment_sum(self, rows: np.ndarray, segments: np.ndarray, num_segments: int) -> np.ndarray:
-        total = np.zeros((num_segments, *rows.shape[1:]), rows.dtype)
-        np.add.at(total, segments, rows)
-        return total
+        return _summing(np.asarray(segments, dtype=np.int64).tobytes(), num_segments) @ rows
 
     def scatter_update(self, into: np.ndarray, indices: np.ndarray, updates: np.ndarray) -> np.ndarray:
         into[tuple(np.moveaxis(indices, -1, 0))] = updates

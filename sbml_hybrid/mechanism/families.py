@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from sbml_hybrid.mechanism.derivative import ZERO, derivative, simplify
-from sbml_hybrid.mechanism.kinetics import Apply, Call, Name, Number, Time, Tree, evaluate, fold
+from sbml_hybrid.mechanism.kinetics import Apply, Call, Name, Number, Time, Tree, evaluate, fold, names
+from sbml_hybrid.mechanism.operators import RELATIONS
 
 TIME, MOMENT = "time()", "moment()"  # the time, and the time that conditions are decided at
 _EXPONENT = {"power": 1, "root": 0, "log": 0}
@@ -69,11 +71,24 @@ def _shifted(shape: Tree, by: int) -> Tree:
     return fold(shape, one) if by else shape
 
 
-def prepared(tree: Tree, known: Mapping[str, Tree]) -> Tree:
+def prepared(
+    tree: Tree, known: Mapping[str, Tree], timed: Mapping[str, Tree] = MappingProxyType({}), still: Collection[str] = ()
+) -> Tree:
     """Return `tree` simplified, with names that `known` has replaced, as families want it.
 
-    Small whole powers become products. In a condition the time is the `MOMENT`: a step that ends where a formula
-    switches is still wholly before the switch.
+    Small whole powers become products. Where a condition depends on time and constants alone, the solver stops when it
+    switches; there the time is the `MOMENT`, so that a step that ends at a switch is still wholly before it.
+
+    Parameters
+    ----------
+    tree
+        A formula.
+    known
+        Name -> what it is another word for.
+    timed
+        Name -> formula of what depends on time and constants alone.
+    still
+        Names of what differs from trajectory to trajectory and stands still.
     """
 
     def one(node: Tree, parts: list[Tree]) -> Tree:
@@ -82,9 +97,11 @@ def prepared(tree: Tree, known: Mapping[str, Tree]) -> Tree:
                 return known.get(id, node)
             case Call(operator="power") if isinstance(parts[1], Number) and parts[1].value in _WRITTEN_OUT:
                 return Call("times", (parts[0],) * int(parts[1].value))
+            case Call(operator=operator) if operator in RELATIONS or operator in _STEPS:
+                decided = Call(operator, tuple(_at_the_moment(part, timed) for part in parts))
+                free = names(decided) - {MOMENT} - (set(still) if operator in RELATIONS else set())
+                return Call(operator, tuple(parts)) if free else decided
             case Call(operator=operator):
-                if operator in _JUMPING:
-                    parts = [_at_the_moment(part) for part in parts]
                 return Call(operator, tuple(parts))
             case Apply(function=function):
                 return Apply(function, tuple(parts))
@@ -93,14 +110,19 @@ def prepared(tree: Tree, known: Mapping[str, Tree]) -> Tree:
     return simplify(fold(tree, one))
 
 
-_JUMPING = frozenset({"lt", "leq", "gt", "geq", "eq", "neq", "floor", "ceiling", "quotient", "rem", "factorial"})
+_STEPS = frozenset({"floor", "ceiling", "quotient", "rem", "factorial"})
 
 
-def _at_the_moment(tree: Tree) -> Tree:
+def _at_the_moment(tree: Tree, timed: Mapping[str, Tree]) -> Tree:
     def one(node: Tree, parts: list[Tree]) -> Tree:
-        if isinstance(node, Time):
-            return Name(MOMENT)
-        return Call(node.operator, tuple(parts)) if isinstance(node, Call) else node
+        match node:
+            case Time():
+                return Name(MOMENT)
+            case Name(id=id) if id in timed:
+                return _at_the_moment(timed[id], timed)
+            case Call(operator=operator):
+                return Call(operator, tuple(parts))
+        return node
 
     return fold(tree, one)
 

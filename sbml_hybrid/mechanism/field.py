@@ -247,12 +247,16 @@ class _Reading:
         free = {*given, *controls}
         known: dict[str, Tree] = {n: Number(v) for n, v in odes.held_values.items() if n not in free}
         self._ports_of_values(odes, known, free)
+        timed: dict[str, Tree] = {}
         for id, tree in odes.definitions:
             name = own(id) if id in self.site_of else id
-            self._define(name, prepared(tree, known), known, keep=id in self.site_of)
+            tree = prepared(tree, known, timed, free)
+            self._define(name, tree, known, keep=id in self.site_of)
+            if id not in self.site_of and names(tree) <= free | {MOMENT} | timed.keys():
+                timed[id] = tree
         self.derivatives = []
         for state, variable, tree in zip(odes.states, odes.variables, odes.derivatives, strict=True):
-            self.derivatives.append(self._derivative(state, variable, prepared(tree, known), known))
+            self.derivatives.append(self._derivative(state, variable, prepared(tree, known, timed, free), known))
         self.aliases |= {name: tree.id for name, tree in known.items() if isinstance(tree, Name)}
         self.constants = {name: float(tree.value) for name, tree in known.items() if isinstance(tree, Number)}
         asked = {*wanted, *(i for site in sites for i in site.inputs)}

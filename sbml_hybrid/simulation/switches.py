@@ -33,7 +33,7 @@ def has_jumps(model: Model) -> bool:
     trees = [model.written_out(tree) for tree in (*counts, *(r.formula for r in model.rules))]
     if any(mentions_time(tree) or uses(tree, *STEPS) for tree in (*model.laws.values(), *trees)):
         return True
-    moving = _moving(model)
+    moving = moving_ids(model)
     return any(
         e.delay is not None or not _at_known_times(model.written_out(e.trigger), model, moving) for e in model.events
     )
@@ -45,21 +45,21 @@ def _at_known_times(trigger: Tree, model: Model, moving: set[str]) -> bool:
         case Call(operator=operator, arguments=arguments) if operator in LOGICAL:
             return all(_at_known_times(argument, model, moving) for argument in arguments)
         case Call(operator=operator, arguments=arguments) if operator in RELATIONS - {"eq", "neq"}:
-            return all(_degree(argument, model, moving) <= 1 for argument in arguments)
+            return all(degree_in_time(argument, model, moving) <= 1 for argument in arguments)
     return isinstance(trigger, Number)
 
 
-def _degree(tree: Tree, model: Model, moving: set[str]) -> int:
-    """0 for a constant, 1 for a straight line in time, 2 for all else."""
+def degree_in_time(tree: Tree, model: Model, moving: set[str]) -> int:
+    """Return 0 for a constant, 1 for a straight line in time, 2 for all else."""
     match tree:
         case Time():
             return 1
         case Name(id=id) if id in model.assignment_rules:
-            return _degree(model.assignment_rules[id], model, moving)
+            return degree_in_time(model.assignment_rules[id], model, moving)
         case Name(id=id):
             return 2 if id in moving else 0
         case Call(operator=operator, arguments=arguments):
-            degrees = [_degree(argument, model, moving) for argument in arguments]
+            degrees = [degree_in_time(argument, model, moving) for argument in arguments]
             if operator == "plus" or operator == "minus":
                 return max(degrees, default=0)
             if operator == "times" or (operator == "divide" and degrees[1] == 0):
@@ -70,16 +70,16 @@ def _degree(tree: Tree, model: Model, moving: set[str]) -> int:
 
 def has_hidden_jumps(model: Model) -> bool:
     """Return whether a rate may jump at a time that `switch_times` does not give: where a state crosses some value."""
-    if any(event.delay is not None for event in model.events) and _comparisons(model):
+    if any(event.delay is not None for event in model.events) and comparisons(model):
         return True
-    moving = _moving(model)
+    moving = moving_ids(model)
     trees = (*model.laws.values(), *(model.written_out(r.formula) for r in model.rules))
     nodes = (node for tree in trees for node in walk(tree) if isinstance(node, Call))
     return any(_moves(node, model, moving) for node in nodes if node.operator in RELATIONS | {*STEPS} - {"piecewise"})
 
 
-def _moving(model: Model) -> set[str]:
-    """The ids of what integration or events change, and of rates."""
+def moving_ids(model: Model) -> set[str]:
+    """Return the ids of what integration or events change, and of rates."""
     return set(model.states) - model.assignment_rules.keys() | {r.id for r in model.reactions}
 
 
@@ -108,31 +108,37 @@ def switch_times(model: Model, given: Mapping[str, np.ndarray], n: int, end: flo
         The last time of the simulation, in the model's time unit.
     """
     delayed = any(event.delay is not None for event in model.events)
-    comparisons = [] if delayed else _comparisons(model)
+    pairs = [] if delayed else comparisons(model)
     found: list[set[float]] = [set() for _ in range(n)]
-    if comparisons:
+    if pairs:
         gap = _Gap(model, given, n)
-        for comparison in comparisons:
+        for comparison in pairs:
             for draw, times in enumerate(gap.zeros(comparison, end)):
                 found[draw].update(t for t in times if 0.0 < t < end)
     return [tuple(sorted(times)) for times in found]
 
 
-def _comparisons(model: Model) -> list[tuple[Tree, Tree]]:
-    """Pairs of formulas whose comparison depends on time, once each."""
+def comparisons(model: Model) -> list[tuple[Tree, Tree]]:
+    """Return the pairs of formulas whose comparison depends on time, once each."""
     pairs: dict[tuple[Tree, Tree], None] = {}
     for tree in (*model.formulas, *model.starts.values()):
         for node in walk(tree):
             if isinstance(node, Call) and node.operator in RELATIONS:
                 for pair in zip(node.arguments, node.arguments[1:], strict=False):
-                    if any(_timed(side, model) for side in pair):
+                    if any(depends_on_time(side, model) for side in pair):
                         pairs[pair] = None
     return list(pairs)
 
 
-def _timed(tree: Tree, model: Model) -> bool:
+def crossings(model: Model, pair: tuple[Tree, Tree], end: float) -> tuple[float, ...]:
+    """Return when, up to `end`, two formulas are equal with the model's own values; nothing if the state decides it."""
+    return tuple(t for t in _Gap(model, {}, 1).zeros(pair, end)[0] if 0.0 < t < end)
+
+
+def depends_on_time(tree: Tree, model: Model) -> bool:
+    """Return whether `tree` depends on time, itself or through assignment rules."""
     rules = [model.assignment_rules[id] for id in names(tree) if id in model.assignment_rules]
-    return mentions_time(tree) or any(_timed(rule, model) for rule in rules)
+    return mentions_time(tree) or any(depends_on_time(rule, model) for rule in rules)
 
 
 class _Gap:
@@ -141,7 +147,7 @@ class _Gap:
     def __init__(self, model: Model, given: Mapping[str, np.ndarray], n: int) -> None:
         self.model, self.n = model, n
         self.start = InitialValues(model, {name: np.atleast_1d(column)[:, None] for name, column in given.items()})
-        self.moving = _moving(model)
+        self.moving = moving_ids(model)
 
     def at(self, pair: tuple[Tree, Tree], times: np.ndarray) -> np.ndarray:
         """Values (draw, time)."""
@@ -158,7 +164,7 @@ class _Gap:
 
     def zeros(self, pair: tuple[Tree, Tree], end: float) -> list[tuple[float, ...]]:
         try:
-            if isinstance(pair[0], Time) and isinstance(pair[1], Name | Number) and not _timed(pair[1], self.model):
+            if isinstance(pair[0], Time) and isinstance(pair[1], Name | Number) and not depends_on_time(pair[1], self.model):
                 return [
                     (root,) for root in (-self.at(pair, np.zeros(1))[:, 0]).tolist()
                 ]  # to the last bit; it may never come
