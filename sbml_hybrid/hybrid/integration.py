@@ -156,7 +156,7 @@ def find(system: System, method: Method, start: Any, schedule: Schedule, toleran
 
     begins = xp.cumsum(schedule.lengths, axis=1) - schedule.lengths
     span = xp.sum(schedule.lengths, axis=1)
-    smallest = 1e-14 * span
+    smallest = 1e-18 * span
     none = xp.zeros_like(whole)
     begin = (
         0,
@@ -203,4 +203,4 @@ def _first(system: System, start: Any, schedule: Schedule, tolerance: Tolerance,
     allowed = tolerance.absolute + tolerance.relative * xp.abs(start)
     speed = xp.max(xp.abs(slopes) / allowed, axis=0)
     speed = xp.where(xp.isfinite(speed), speed, _REFUSED)
-    return xp.minimum(1.0 / xp.maximum(speed, 1e-30), 0.01 * span) + 1e-12 * span
+    return xp.minimum(1.0 / xp.maximum(speed, 1e-30), 0.01 * span) + 1e-17 * span

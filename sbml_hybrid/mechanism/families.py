@@ -8,12 +8,13 @@ trajectory, so that gathering quantities is copying rows.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from sbml_hybrid.mechanism.closures import Closure, closure
 from sbml_hybrid.mechanism.derivative import ZERO, derivative, simplify
 from sbml_hybrid.mechanism.kinetics import Apply, Call, Name, Number, Time, Tree, evaluate, fold, names
 from sbml_hybrid.mechanism.operators import RELATIONS
@@ -147,6 +148,12 @@ class Family:
     members: tuple[str, ...]
     leaves: tuple[tuple[Leaf, ...], ...]
     slots: tuple[np.ndarray, ...]
+    _closures: dict[int, tuple[Tree, Closure]] = field(default_factory=dict, repr=False)
+
+    def _closure(self, tree: Tree) -> Closure:
+        if id(tree) not in self._closures:
+            self._closures[id(tree)] = tree, closure(tree)  # the tree is kept, so that its id stays its own
+        return self._closures[id(tree)][1]
 
     def values(self, rows: Any, xp: Any) -> dict[str, Any]:
         """Return slot -> its values (member, trajectory), gathered from `rows` (quantity, trajectory)."""
@@ -163,7 +170,7 @@ class Family:
 
     def evaluate(self, tree: Tree, values: Mapping[str, Any], like: Any, xp: Any) -> Any:
         """Return `tree`, the shape or a derivative of it, at the slots' `values`: (member, trajectory)."""
-        result = evaluate(tree, values, xp=xp)
+        result = self._closure(tree)(values) if isinstance(like, np.ndarray) else evaluate(tree, values, xp=xp)
         if not hasattr(result, "dtype") or result.dtype != like.dtype:  # a number, or the truth of a condition
             result = xp.cast(xp.convert_to_tensor(result), like.dtype)
         count = len(self.members)
