@@ -58,7 +58,7 @@ def error_of(states: np.ndarray, exact: np.ndarray) -> float:
 
 
 def libroadrunner(name: str, batch: int) -> dict[str, Any]:
-    """libroadrunner alone, one trajectory after the other."""
+    """Simulate with libroadrunner alone, one trajectory after the other."""
     import sbml_hybrid as sh
 
     model, draws, times, exact = setting(name, batch)
@@ -136,14 +136,16 @@ def layer(name: str, batch: int, backend: str) -> dict[str, Any]:
 
 
 def diffrax(name: str, batch: int, solver: str) -> dict[str, Any]:
-    """diffrax on a right-hand side written by hand, mapped over the batch."""
+    """Simulate with diffrax on a right-hand side written by hand, mapped over the batch."""
     import diffrax as dx
     import jax
     import jax.numpy as jnp
 
     jax.config.update("jax_enable_x64", True)
     model, draws, times, exact = setting(name, batch)
-    slope = {"huang_ferrell_1996": _huang_ferrell, "repressilator": _repressilator}[name](model, list(draws.columns), jnp)
+    slope = {"huang_ferrell_1996": _huang_ferrell, "repressilator": _repressilator}[name](
+        model, list(draws.columns), jnp
+    )
     start = jnp.asarray(exact[0, 0])
     values, at = jnp.asarray(draws.to_numpy()), jnp.asarray(times)
     scale = jnp.asarray(np.ptp(exact, axis=1).max(axis=0))

@@ -60,6 +60,8 @@ _PLACES = {
     "Residual": "forecasting.mechanistic",
     "batches": "forecasting.batches",
     "load_forecaster": "forecasting.forecaster",
+    "Simulate": "hybrid.simulate",
+    "Graft": "hybrid.grafts",
     "benchmark": "benchmarking.runner",
     "summary": "benchmarking.statistics",
     "generate": "study",
@@ -72,6 +74,7 @@ _FAMILIES = {
     "effects": "measurement.effects",
     "constraints": "measurement.constraints",
     "metrics": "benchmarking.metrics",
+    "penalties": "hybrid.penalties",
     "plots": "plots",
     "errors": "errors",
 }

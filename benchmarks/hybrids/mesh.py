@@ -2,8 +2,8 @@
 
 python benchmarks/hybrids/mesh.py
 
-Prints the table of docs/decisions/whose_steps.md: the same method (ROS34PW2, in NumPy) on both kinds of steps, 16 draws,
-1.5-fold around the model.
+Prints the table of docs/decisions/12-whose-steps.md: the same method (ROS34PW2, in NumPy) on both kinds of steps, 16
+draws, 1.5-fold around the model.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ def main() -> None:
         for label, (count, states) in rows.items():
             errors = (np.abs(states - exact.states) / ranges).max(axis=(1, 2))
             good = errors[np.isfinite(errors)]
-            print(f"| {name} | {label} | {count} | {len(errors) - len(good)} | {good.max():.1e} | {np.median(good):.1e} |")
+            print(
+                f"| {name} | {label} | {count} | {len(errors) - len(good)} | {good.max():.1e} | {np.median(good):.1e} |"
+            )
 
 
 if __name__ == "__main__":

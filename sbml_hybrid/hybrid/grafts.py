@@ -30,16 +30,16 @@ class Graft:
     Parameters
     ----------
     port
-        What it acts on, or several: a reaction ``"R3"`` (its rate, in extent per time), a parameter ``"k1"``, an initial
-        amount ``"init(S1)"``, a derivative ``"S1'"``, an observable ``"y1"``.
+        What it acts on, or several: a reaction ``"R3"`` (its rate, in extent per time), a parameter ``"k1"``, an
+        initial amount ``"init(S1)"``, a derivative ``"S1'"``, an observable ``"y1"``.
     network
         A Keras layer or model: inputs (trajectory, input) -> features (trajectory, feature).
     inputs
         What it reads: ids of the model, ``"time"``, ``"theta:k1"`` for a given parameter, ``"self"`` for what the
         model's own formula gives, and names of dataset columns. Species and time come scaled to their range.
     mode
-        ``"scale"`` multiplies by exp(g); ``"add"`` adds g, in units of what is typical of the port; ``"replace"`` forgets
-        the model's own formula. By default reactions and parameters are scaled, and to all else is added.
+        ``"scale"`` multiplies by exp(g); ``"add"`` adds g, in units of what is typical of the port; ``"replace"``
+        forgets the model's own formula. By default reactions and parameters are scaled, and to all else is added.
     share
         Ports that get the same g, as lists of them: the two directions of one step keep their equilibrium.
     substrate_gate
@@ -233,7 +233,8 @@ class Head(keras.layers.Layer):
         features = self.network.compute_output_shape((None, count))
         if len(features) != 2:
             raise ModelError(
-                f"The network of the graft on {self.place.graft.name} must give (trajectory, feature), but gives {features}."
+                f"The network of the graft on {self.place.graft.name} must give (trajectory, feature), but gives "
+                f"{features}."
             )
         self.last.build(features)
         self.built = True

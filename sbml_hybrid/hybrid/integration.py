@@ -35,8 +35,8 @@ class Schedule:
     dosed
         Which states the doses are added to (dosed state,).
     jumps
-        The number of a stop (trajectory,), states there (state, trajectory), and the system's context -> the states after
-        what events do there; None where no event ever happens.
+        The number of a stop (trajectory,), states there (state, trajectory), and the system's context -> the states
+        after what events do there; None where no event ever happens.
     """
 
     lengths: Any
@@ -46,7 +46,7 @@ class Schedule:
     jumps: Jump | None = None
 
     def landed(self, system: System, stop: Any, state: Any, doses: Any) -> Any:
-        """Return the states (state, trajectory) after what happens at a stop, given the doses there (dosed, trajectory)."""
+        """Return the states (state, trajectory) after what happens at a stop, with doses (dosed, trajectory)."""
         if self.jumps is not None:
             state = self.jumps(stop, state, system.context)
         if doses is not None:
@@ -187,7 +187,7 @@ def _interval(schedule: Schedule, begins: Any, stop: Any, xp: Any) -> tuple[Any,
 
 
 def at_stop(values: Any, stop: Any, xp: Any) -> Any:
-    """Return the values (quantity, trajectory) at each trajectory's stop, from all (trajectory, stop, quantity) if any."""
+    """Return the values (quantity, trajectory) at each one's stop, from all (trajectory, stop, quantity) or None."""
     if values is None:
         return None
     at = xp.minimum(stop, values.shape[1] - 1)[:, None, None]

@@ -11,11 +11,12 @@ import numpy as np
 
 from sbml_hybrid.errors import ModelError, is_number, unknown_name
 from sbml_hybrid.forecasting.engine import keras
-from sbml_hybrid.hybrid.accuracy import DRAWS, Accuracy, measured, reference
+from sbml_hybrid.hybrid.accuracy import Accuracy, measured, reference
 from sbml_hybrid.hybrid.cell import taken
 from sbml_hybrid.hybrid.grafts import BEFORE, DURING, Graft, Head, Placed, placed
 from sbml_hybrid.hybrid.integration import Tolerance, find
 from sbml_hybrid.hybrid.plan import Plan, observable_of
+from sbml_hybrid.hybrid.ranges import ranges_of
 from sbml_hybrid.hybrid.steps import DormandPrince, Rosenbrock, System
 from sbml_hybrid.hybrid.stops import stops_of
 from sbml_hybrid.hybrid.trace import Trace
@@ -68,7 +69,7 @@ class Simulate(keras.layers.Layer):
     UnknownName
         A name that the model does not have, with the closest ones.
     ModelError
-        An event is triggered by the state, a graft acts too late for its inputs, or what is given is determined by a rule.
+        The state triggers an event, a graft acts before its inputs are known, or a rule determines what is given.
     """
 
     def __init__(
@@ -117,9 +118,9 @@ class Simulate(keras.layers.Layer):
             columns=tuple(dict.fromkeys(c for place in self.places for c in place.columns)),
         )
         if accuracy is None:
-            exact = reference(base, prior, DRAWS)
+            exact = reference(base, prior)
             accuracy = measured(base, exact, tolerance, steps, _PRECISE[precision])
-            ranges = _ranges_of(self.places, base, accuracy, exact)
+            ranges = ranges_of(self.places, base, accuracy, exact)
         self.accuracy, self._ranges = accuracy, dict(ranges or {})
         self._field = self.plan.field(accuracy.signed)
         self._readout = self.plan.readout(accuracy.signed)
@@ -216,9 +217,9 @@ class Simulate(keras.layers.Layer):
         ----------
         inputs
             ``times`` (trajectory, time), not decreasing; and what the layer was told is given: ``parameters``
-            (trajectory, parameter), ``initial`` (trajectory, species), ``controls`` (trajectory, time, control), ``doses``
-            (trajectory, time, species), and dataset columns by name (trajectory,). NaN behind the last time of a
-            trajectory is no time.
+            (trajectory, parameter), ``initial`` (trajectory, species), ``controls`` (trajectory, time, control),
+            ``doses`` (trajectory, time, species), and dataset columns by name (trajectory,). NaN behind the last time of
+            a trajectory is no time.
         training
             False for no gradient, which is faster.
 
@@ -361,43 +362,6 @@ def _require_precision(precision: str) -> None:
 
         if not jax.config.jax_enable_x64:
             raise ModelError(
-                'JAX computes in float32 unless it is told otherwise. Try: jax.config.update("jax_enable_x64", True) before '
-                'anything else, or precision="float32".'
+                'JAX computes in float32 unless it is told otherwise. Try: jax.config.update("jax_enable_x64", True) '
+                'before anything else, or precision="float32".'
             )
-
-
-def _ranges_of(places: Sequence[Placed], plan: Plan, accuracy: Accuracy, exact: Any) -> dict[str, tuple[float, float]]:
-    """The range of every input of a graft, and what is typical of every port, over the draws of the reference."""
-    if not places:
-        return {}
-    xp = Arrays(np)
-    ports = {p for place in places for p in place.site.ports}
-    wanted = {i for place in places for i in place.site.inputs if not i.startswith("column(")} | {
-        p for p in ports if not p.endswith("'") and not p.startswith("init(")
-    }
-    known = {name for name in wanted if name in plan.model.by_id}
-    field = replace(plan, observables={**plan.observables, **{n: n for n in known}}).readout(accuracy.signed)
-    draws, points, states = exact.states.shape
-    with np.errstate(all="ignore"):
-        _, held = plan.start(dict(zip(plan.varied, exact.varied.T, strict=True)), np.zeros(draws), xp)
-        given = np.repeat(held, points, axis=1)
-        time = np.tile(exact.times, draws)[None]
-        steered = np.array([[plan.odes.held_values[c]] * (draws * points) for c in plan.control_variables])
-        steered = steered.reshape(len(plan.control_variables), draws * points)
-        point = field.at(exact.states.reshape(-1, states).T, field.context(given, xp), steered, time, time, xp)
-        slopes = plan.field(accuracy.signed)
-        at = slopes.at(exact.states.reshape(-1, states).T, slopes.context(given, xp), steered, time, time, xp)
-        speed = np.abs(slopes.slopes(at, xp)).max(axis=1)
-    found: dict[str, tuple[float, float]] = {"time()": (0.0, plan.end)}
-    for name in known:
-        row = point.rows[field.row_of[observable_of(name)]]
-        row = row[np.isfinite(row)] if np.isfinite(row).any() else np.zeros(1)
-        found[name] = (float(row.min()), float(row.max()))
-        found[f"typical {name}"] = (0.0, float(np.abs(row).max()))
-    for name, formula in plan.observables.items():
-        row = point.rows[field.row_of[observable_of(name)]]
-        found[f"typical {observable_of(name)}"] = (0.0, float(np.nanmax(np.abs(row))))
-    for i, state in enumerate(plan.odes.states):
-        found[f"typical {state}'"] = (0.0, float(speed[i]))
-        found[f"typical init({state})"] = (0.0, float(np.abs(exact.states[:, 0, i]).max()))
-    return found

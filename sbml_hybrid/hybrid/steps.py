@@ -186,7 +186,8 @@ _COUPLING = np.array(
 _B = np.array([2.4212380706095346e-01, -1.2232505839045147e00, 1.5452602553351020e00, 4.3586652150845900e-01])
 _B_EMBEDDED = np.array([3.7810903145819369e-01, -9.6042292212423178e-02, 5.0e-01, 2.1793326075422950e-01])
 
-# With u = (g + COUPLING) k no product with J is left (Hairer and Wanner, Solving Ordinary Differential Equations II, IV.7).
+# With u = (g + COUPLING) k no product with J is left (Hairer and Wanner, Solving Ordinary Differential Equations
+# II, IV.7).
 _INVERSE = np.linalg.inv(_GAMMA * np.eye(4) + _COUPLING)
 _STAGES = _ALPHA @ _INVERSE
 _OFFSETS = _ALPHA.sum(axis=1)

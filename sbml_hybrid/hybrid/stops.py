@@ -50,7 +50,8 @@ def stops_of(plan: Plan, varied: Mapping[str, Any], times: Any, controls: Any, d
     times
         The times that are asked for (trajectory, time), not decreasing.
     controls
-        What the controls are from each time to the next, and the first of them before (trajectory, time, control); None without controls.
+        What the controls are from each time to the next, and the first of them before (trajectory, time, control);
+        None without controls.
     doses
         What is added at each time (trajectory, time, dosed species); None without doses.
     xp

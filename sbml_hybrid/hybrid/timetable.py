@@ -76,7 +76,9 @@ def _priority(event: Event, values: _Known) -> float:
     return 0.0 if event.priority is None else values(event.priority, 0.0)
 
 
-def times_of(happenings: tuple[Happening, ...], model: Model, varied: Mapping[str, Any], like: Any, end: float, xp: Any) -> Any:
+def times_of(
+    happenings: tuple[Happening, ...], model: Model, varied: Mapping[str, Any], like: Any, end: float, xp: Any
+) -> Any:
     """Return when each thing happens to each trajectory (trajectory, happening); before the start: never.
 
     Parameters
@@ -130,8 +132,8 @@ def _switches(model: Model, end: float, varied: set[str]) -> list[Happening]:
         else:
             deciding = sorted(name for name in varied if any(depends_on(model, id, {name}) for id in ids))
             raise ModelError(
-                f"When {to_text(pair[0])} meets {to_text(pair[1])} in {model.source} depends on {' and '.join(deciding)}, and "
-                "not along a straight line in time. Try: leave those out of parameters."
+                f"When {to_text(pair[0])} meets {to_text(pair[1])} in {model.source} depends on "
+                f"{' and '.join(deciding)}, and not along a straight line in time. Try: leave those out of parameters."
             )
     return found
 

@@ -14,7 +14,7 @@ Closure = Callable[[Mapping[str, Any]], Any]
 
 
 def closure(tree: Tree) -> Closure:
-    """Return a function of the ids' values that gives what `kinetics.evaluate` gives, without looking at the tree again.
+    """Return a function of the ids' values that gives what `kinetics.evaluate` gives.
 
     Parameters
     ----------

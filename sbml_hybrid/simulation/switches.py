@@ -164,7 +164,8 @@ class _Gap:
 
     def zeros(self, pair: tuple[Tree, Tree], end: float) -> list[tuple[float, ...]]:
         try:
-            if isinstance(pair[0], Time) and isinstance(pair[1], Name | Number) and not depends_on_time(pair[1], self.model):
+            constant = isinstance(pair[1], Name | Number) and not depends_on_time(pair[1], self.model)
+            if isinstance(pair[0], Time) and constant:
                 return [
                     (root,) for root in (-self.at(pair, np.zeros(1))[:, 0]).tolist()
                 ]  # to the last bit; it may never come
