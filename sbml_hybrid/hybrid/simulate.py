@@ -218,8 +218,8 @@ class Simulate(keras.layers.Layer):
         inputs
             ``times`` (trajectory, time), not decreasing; and what the layer was told is given: ``parameters``
             (trajectory, parameter), ``initial`` (trajectory, species), ``controls`` (trajectory, time, control),
-            ``doses`` (trajectory, time, species), and dataset columns by name (trajectory,). NaN behind the last time of
-            a trajectory is no time.
+            ``doses`` (trajectory, time, species), and dataset columns by name (trajectory,). NaN behind the last time
+            of a trajectory is no time.
         training
             False for no gradient, which is faster.
 
