@@ -54,7 +54,7 @@ def arrows(nodes: Mapping[str, Node], ends: list[tuple[Link, str, str]], reversi
             start, end = nodes[source].anchor, nodes[target].anchor
             control = (start + end) / 2 + _across(end - start, _WIDE_BOW if shared else _BOW)
             points = _clipped(np.array([end, control, start]), nodes[source])[::-1]
-            made.append(Arrow(link, _clipped(points, nodes[target], _CLEAR + 1.0), (False, False)))
+            made.append(Arrow(link, _clipped(points, nodes[target], _CLEAR + 1.0), (False, link.role == "graft")))
     return made
 
 
