@@ -124,7 +124,8 @@ def name_places(nodes: Mapping[str, Node], lines: list[Arrow], line_height: floa
         if node.kind != "reaction" or not node.lines:
             continue
         wide, high = node.width, line_height * len(node.lines)
-        across, up = wide / 2 + SQUARE, high / 2 + SQUARE - 2.0
+        room = SQUARE * (1.25 if node.marked else 1.0)
+        across, up = wide / 2 + room, high / 2 + room - 2.0
         spots = [(0, up), (0, -up), (across, 0), (-across, 0)]
         spots += [(sx * across * 0.85, sy * up * 0.85) for sx in (1, -1) for sy in (1, -1)]
         costs = []

@@ -96,12 +96,11 @@ def boxes(
     return nodes, ends
 
 
+Grafts = Iterable[tuple[Iterable[str], Iterable[str]]]  # (ports, inputs) of each
+
+
 def with_grafts(
-    nodes: dict[str, Node],
-    ends: Ends,
-    model: Model,
-    wired: Wiring,
-    grafts: Iterable[tuple[Iterable[str], Iterable[str]]],
+    nodes: dict[str, Node], ends: Ends, model: Model, wired: Wiring, grafts: Grafts
 ) -> tuple[dict[str, Node], Ends]:
     """Return the boxes and links with a box for each graft (ports, inputs), and what it acts on marked.
 
@@ -134,7 +133,7 @@ def with_grafts(
 
 
 def bare(name: str) -> str:
-    """Return the id in the name of a port or an input: ``S`` for ``S'``, ``init(S)``, ``observable(S)`` and ``theta:S``."""
+    """Return the id in a port's or input's name: ``S`` for ``S'``, ``init(S)``, ``observable(S)``, ``theta:S``."""
     inside = re.fullmatch(r"(?:init|observable)\((.+)\)", name)
     return inside[1] if inside else name.removesuffix("'").removeprefix("theta:")
 

@@ -66,7 +66,8 @@ def network(
         when there are over 30; names that would be too small to read are left out, and a note says so.
     grafts
         For each network that computes something: what it acts on (``"R1"``, ``"k1"``, ``"S'"``, ``"init(S)"``,
-        ``"observable(y)"``) and what it reads. It gets a box, with thin arrows from what it reads and to what it acts on, which is marked.
+        ``"observable(y)"``) and what it reads. It gets a box, with thin arrows from what it reads and to what it acts
+        on, which is marked.
 
     Returns
     -------
@@ -298,11 +299,12 @@ def _draw_line(one: Axes, line: Arrow, scale: float) -> None:
     path = Path(line.points, [Path.MOVETO, Path.CURVE3, Path.CURVE3])
     gid = f"{line.link.role}:{line.link.source}:{line.link.target}"
     if any(line.heads):
+        size = (8 if line.link.role == "graft" else 12) * scale
         heads = "<|" * line.heads[0] + "-" + "|>" * line.heads[1] + ",head_length=0.42,head_width=0.19"
         shape = patches.FancyArrowPatch(
             path=path,
             arrowstyle=heads,
-            mutation_scale=(8 if line.link.role == "graft" else 12) * scale,
+            mutation_scale=size,
             zorder=1.5,
             joinstyle="miter",
             **look,
