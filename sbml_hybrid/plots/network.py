@@ -100,7 +100,7 @@ def network(
     grafts = [tuple([names] if isinstance(names, str) else list(names) for names in graft) for graft in grafts]
     for port in (port for ports, _ in grafts for port in ports):
         if bare(port) not in model.by_id and not port.startswith("observable("):
-            raise unknown_name("port", port, [*wired.reactions, *model.by_id], model.source)
+            raise unknown_name("port", port, model.by_id, model.source)
     nodes, ends = with_grafts(nodes, ends, model, wired, grafts)
     nodes = _placed(nodes, ends, drawing, _groups(model, nodes))
     two_way = frozenset(r.id for r in model.reactions if r.reversible)
