@@ -96,10 +96,11 @@ def plot_rate(
     held = dict(at or {})
     for name in (against, *held):
         benches[0].require(name)
-    shown = [n for n in dict.fromkeys((*benches[0].concerned, *held)) if n != against]
+    against, held = _plain(against), {_plain(name): value for name, value in held.items()}
+    shown = [n for n in dict.fromkeys((*map(_plain, benches[0].concerned), *held)) if n != against]
     pooled = np.concatenate([bench.points for bench in benches], axis=1)
     middle = np.median(pooled, axis=1)
-    there = [bench.laws(bench.points, [against]) for bench in benches]
+    there = [bench.laws(bench.points, against) for bench in benches]
     visited, own_there, learned_there = (np.concatenate([found[i] for found in there]) for i in ("x", "own", "value"))
     low, high = float(visited.min()), float(visited.max())
     if not high - low > 1e-9 * max(abs(low), abs(high)):
@@ -114,9 +115,9 @@ def plot_rate(
         for name, value in held.items():
             base = bench.put(base[:, None], name, np.array([float(value)]))[:, 0]
         points = bench.put(np.repeat(base[:, None], _PLACES, axis=1), against, x)
-        curves.append(bench.laws(points, [against]))
+        curves.append(bench.laws(points, against))
         notes = notes or {n: v for n in shown if (v := bench.worth(base, n)) is not None}
-    segments = np.concatenate([bench.passed(found["x"]) for bench, found in zip(benches, there, strict=True)])
+    segments = np.concatenate([bench.passed(against, found["x"]) for bench, found in zip(benches, there, strict=True)])
     found = hybrids.Laws(
         visited,
         own_there,
@@ -299,6 +300,7 @@ class _During:
             seen.times,
         ]
         self.reached = seen.reached
+        self.dosed = np.asarray(inputs["doses"], float) if layer.plan.doses else None
         self.points = np.array([row[seen.reached] for row in rows])
         if not self.points.shape[1]:
             raise DataError("No trajectory reached any of its times, so there is nothing to draw.")
@@ -329,8 +331,8 @@ class _During:
         raise unknown_name("quantity to draw against", name, free, self.layer.model.source)
 
     def _row(self, name: str) -> int | None:
-        bare = name.removeprefix("theta:")
-        for variable in (amount_of(bare), bare, column_of(bare)):
+        name = _plain(name)
+        for variable in (amount_of(name), name, column_of(name)):
             if variable in self.variables:
                 return self.variables.index(variable)
         return None
@@ -345,23 +347,20 @@ class _During:
         row, points = self._row(name), points.copy()
         points[row] = 1.0 if self.variables[row].startswith("amount(") else values
         if self.variables[row].startswith("amount("):  # an id means a concentration, or the amount itself
-            points[row] = values / self.laws(points, [name])["x"]
+            points[row] = values / self.laws(points, name)["x"]
         return points
 
     def worth(self, point: np.ndarray, name: str) -> float | None:
-        row = self._row(name)
-        if row is None and name not in self.layer.model.by_id:
+        if self._row(name) is None:  # what follows from others moves with them
             return None
-        return float(self.laws(point[:, None], [name])["x"][0])
+        return float(self.laws(point[:, None], name)["x"][0])
 
-    def laws(self, points: np.ndarray, wanted: Sequence[str]) -> dict[str, np.ndarray]:
-        """Return both laws at the points, and the first quantity that is wanted."""
-        (name,) = wanted
+    def laws(self, points: np.ndarray, name: str) -> dict[str, np.ndarray]:
+        """Return both laws at the points, and a quantity there."""
         plan: Plan = self.layer.plan
-        bare = name.removeprefix("theta:")
-        named = bare in self.layer.model.by_id
+        named = name in self.layer.model.by_id
         if named:
-            plan = replace(plan, observables={**plan.observables, _LOOKED_AT: bare})
+            plan = replace(plan, observables={**plan.observables, _LOOKED_AT: name})
         xp = Arrays(keras.ops)
         field = plan.readout(self.layer.accuracy.signed)
         dtype = self.layer.compute_dtype
@@ -375,11 +374,16 @@ class _During:
         x = rows[field.row_of[observable_of(_LOOKED_AT)]] if named else points[self._row(name)]
         return {"x": x, "own": rows[field.row_of[own(self.id)]], "value": rows[field.row_of[self.id]]}
 
-    def passed(self, x: np.ndarray) -> np.ndarray:
-        """Return what was passed through between one time and the next (segment, 2)."""
+    def passed(self, name: str, x: np.ndarray) -> np.ndarray:
+        """Return what was passed through between one time and the next (segment, 2); what is given jumps instead."""
+        if name in self.layer.plan.controls:
+            return np.zeros((0, 2))
         where = np.full(self.reached.shape, np.nan)
         where[self.reached] = x
-        ends = np.stack([where[:, :-1], where[:, 1:]], axis=-1).reshape(-1, 2)
+        ends = np.stack([where[:, :-1], where[:, 1:]], axis=-1)
+        if name in self.layer.plan.doses:
+            ends[self.dosed[:, 1:, self.layer.plan.doses.index(name)] != 0] = np.nan
+        ends = ends.reshape(-1, 2)
         ends = ends[np.isfinite(ends).all(axis=1)]
         return np.sort(ends, axis=1)
 
@@ -419,30 +423,30 @@ class _Before:
         return self.concerned[0]
 
     def require(self, name: str) -> None:
-        if name.removeprefix("theta:") not in self.variables:
+        if _plain(name) not in self.variables:
             raise unknown_name(
                 "quantity to draw against", name, self.concerned, f"the graft on {self.place.graft.name}"
             )
 
     def put(self, points: np.ndarray, name: str, values: np.ndarray) -> np.ndarray:
         points = points.copy()
-        points[self.variables.index(name.removeprefix("theta:"))] = values
+        points[self.variables.index(name)] = values
         return points
 
     def worth(self, point: np.ndarray, name: str) -> float | None:
-        return float(point[self.variables.index(name.removeprefix("theta:"))])
+        return float(point[self.variables.index(name)])
 
-    def laws(self, points: np.ndarray, wanted: Sequence[str]) -> dict[str, np.ndarray]:
+    def laws(self, points: np.ndarray, name: str) -> dict[str, np.ndarray]:
         xp, count = Arrays(keras.ops), len(self.place.graft.port)
         mine, read = (
             xp.convert_to_tensor(part, dtype=self.layer.compute_dtype) for part in (points[:count], points[count:])
         )
         row = self.place.graft.port.index(self.port)
         value = _numpy(self.head.answer(mine, read, False, xp).values)[row]
-        x = points[self.variables.index(wanted[0].removeprefix("theta:"))]
+        x = points[self.variables.index(name)]
         return {"x": x, "own": points[row], "value": value}
 
-    def passed(self, x: np.ndarray) -> np.ndarray:
+    def passed(self, name: str, x: np.ndarray) -> np.ndarray:
         return np.stack([x, x], axis=1)
 
 
@@ -461,7 +465,7 @@ def _covered(x: np.ndarray, visited: np.ndarray, segments: np.ndarray) -> np.nda
     points = np.unique(visited)
     gaps = np.stack([points[:-1], points[1:]], axis=1)
     wide = gaps[:, 1] - gaps[:, 0]
-    usual = _REGULAR * np.median(wide) if len(wide) > 2 else 0.0
+    usual = _REGULAR * np.median(wide) if len(wide) > 1 else 0.0
     near = gaps[wide <= max(_NEAR * (x[-1] - x[0]), usual)]
     spans = np.concatenate([segments, near])
     room = 1e-9 * (x[-1] - x[0])
@@ -489,10 +493,9 @@ def _unit_of(model: Model, name: str) -> str:
             return f"{unit}/{model.time_unit}" if unit and model.time_unit else ""
         if name.startswith("init("):
             return str(model.unit(amount_of(name[5:-1]) if _is_species(model, name[5:-1]) else name[5:-1]))
-        bare = name.removeprefix("theta:")
-        if bare in model.by_id:
-            return str(model.unit(bare))
-        return str(unit_of_formula(parse_formula(bare), model.unit))
+        if name in model.by_id:
+            return str(model.unit(name))
+        return str(unit_of_formula(parse_formula(name), model.unit))
     except SbmlHybridError:  # a column of the dataset, or a formula without a unit
         return ""
 
@@ -519,6 +522,11 @@ def _middle(law: Any) -> tuple[float, float]:
         return float(law[0]), float(law[1])
     low, high = law.quantile(np.array(_MIDDLE))
     return float(low), float(high)
+
+
+def _plain(name: str) -> str:
+    """The id of a given parameter as a graft's input."""
+    return name.removeprefix("theta:")
 
 
 def _bare(name: str) -> str:

@@ -113,6 +113,25 @@ def test_a_parameter_that_a_column_sets_and_an_observable():
     np.testing.assert_allclose(own, 3 * x, rtol=1e-9)
 
 
+def test_a_dose_jumps_over_what_it_does_not_visit():
+    made = Simulate(
+        sh.load("R1: S -> ; k*S; S = 1; k = 0.1; q := 2*S"),
+        [Graft("R1", keras.layers.Dense(3, "tanh"), ["q"])],
+        end=2.0,
+        doses=["S"],
+        tolerance=1e-2,
+        steps=30,
+    )
+    inputs = {"times": np.linspace(0, 2, 5)[None], "doses": np.array([0.0, 0, 3, 0, 0]).reshape(1, 5, 1)}
+
+    (one,) = views.plot_rate(made, "R1", "S", inputs=inputs)
+
+    dashed = next(line for line in one.get_lines() if line.get_linestyle() == "--")
+    gap = dashed.get_xdata()[np.isfinite(dashed.get_ydata())]
+    assert (gap.min() < 1.1, gap.max() > 3.3) == (True, True)
+    assert one.get_title(loc="left") == ""  # q moves with S
+
+
 def test_what_is_not_there_is_named_with_the_closest(hybrid):
     with pytest.raises(UnknownName, match=r"No graft on 'r1' in the layer\. Did you mean 'R1'"):
         views.plot_rate(hybrid, "r1", inputs=INPUTS)
