@@ -131,8 +131,11 @@ class Plan:
     def readout(self, signed: Sequence[str]) -> Field:
         """Return the field that computes what is asked for: its rows ``observable(name)``, and the sites' ports."""
         definitions = (*self.odes.definitions, *((observable_of(n), tree) for n, tree in self.trees.items()))
-        odes = self._with(definitions)
-        wanted = {observable_of(name) for name in self.trees} | {p for site in self.sites for p in site.ports}
+        ports = {p for site in self.sites for p in site.ports}
+        states = zip(self.odes.states, self.odes.derivatives, strict=True)
+        derivatives = tuple(tree if f"{state}'" in ports else Number(0.0) for state, tree in states)
+        odes = replace(self._with(definitions), derivatives=derivatives)
+        wanted = {observable_of(name) for name in self.trees} | ports
         return Field(odes, self.given, self.control_variables, self.sites, signed, wanted)
 
     def _with(self, definitions: tuple[tuple[str, Tree], ...]) -> Odes:

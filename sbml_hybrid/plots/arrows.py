@@ -54,7 +54,7 @@ def arrows(nodes: Mapping[str, Node], ends: list[tuple[Link, str, str]], reversi
             start, end = nodes[source].anchor, nodes[target].anchor
             control = (start + end) / 2 + _across(end - start, _WIDE_BOW if shared else _BOW)
             points = _clipped(np.array([end, control, start]), nodes[source])[::-1]
-            made.append(Arrow(link, _clipped(points, nodes[target], _CLEAR + 1.0), (False, False)))
+            made.append(Arrow(link, _clipped(points, nodes[target], _CLEAR + 1.0), (False, link.role == "graft")))
     return made
 
 
@@ -124,7 +124,8 @@ def name_places(nodes: Mapping[str, Node], lines: list[Arrow], line_height: floa
         if node.kind != "reaction" or not node.lines:
             continue
         wide, high = node.width, line_height * len(node.lines)
-        across, up = wide / 2 + SQUARE, high / 2 + SQUARE - 2.0
+        room = SQUARE * (1.25 if node.marked else 1.0)
+        across, up = wide / 2 + room, high / 2 + room - 2.0
         spots = [(0, up), (0, -up), (across, 0), (-across, 0)]
         spots += [(sx * across * 0.85, sy * up * 0.85) for sx in (1, -1) for sy in (1, -1)]
         costs = []

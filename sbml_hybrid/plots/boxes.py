@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sbml_hybrid.mechanism.kinetics import Number, names
 from sbml_hybrid.mechanism.layout import Layout
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.mechanism.wiring import Link, Wiring
@@ -20,7 +22,7 @@ _WRAP, _UNBROKEN, _LINES = 15, 24, 3  # letters in a line, in one word, lines in
 
 @dataclass(frozen=True)
 class Node:
-    """A box of the picture, in points: what it shows, its middle, and its size."""
+    """A box of the picture, in points: what it shows, its middle, and its size; `marked` where a network acts on it."""
 
     key: str
     id: str
@@ -30,6 +32,7 @@ class Node:
     height: float
     x: float = 0.0
     y: float = 0.0
+    marked: bool = False
 
     @property
     def anchor(self) -> np.ndarray:
@@ -91,6 +94,48 @@ def boxes(
     for id in currency - {n.id for n in nodes.values()}:  # takes part in nothing
         nodes[id] = _node(model, id, id, labels, True)
     return nodes, ends
+
+
+Grafts = Iterable[tuple[Iterable[str], Iterable[str]]]  # (ports, inputs) of each
+
+
+def with_grafts(
+    nodes: dict[str, Node], ends: Ends, model: Model, wired: Wiring, grafts: Grafts
+) -> tuple[dict[str, Node], Ends]:
+    """Return the boxes and links with a box for each graft (ports, inputs), and what it acts on marked.
+
+    A port that has no box, such as a parameter, is written in the graft's box, and marks the reactions that depend on
+    it; an input that has none is written there as well.
+    """
+    nodes, ends = dict(nodes), list(ends)
+    key_of = {node.id: key for key, node in reversed(nodes.items())}
+    laws = {r.id: r.law.formula for r in model.reactions if r.law is not None}
+    for number, (ports, inputs) in enumerate(grafts):
+        key = f"graft {number}"
+        ports, inputs = list(ports), list(inputs)
+        acted: dict[str, None] = {}
+        said = [bare(port) for port in ports if bare(port) not in key_of]
+        for port in ports:
+            users = [id for id in wired.reactions if bare(port) in names(model.written_out(laws.get(id, Number(0.0))))]
+            acted |= dict.fromkeys([bare(port)] if bare(port) in key_of else users)
+        unseen = [name for name in inputs if bare(name) not in key_of and name != "self"]
+        read = dict.fromkeys(bare(name) for name in inputs if bare(name) in key_of)
+        lines = ("network", *_wrapped(", ".join(said) and f"sets {', '.join(said)}"))
+        lines += _wrapped(", ".join(unseen) and f"reads {', '.join(unseen)}")
+        lines = tuple(line for line in lines if line)
+        wide, high = max(text_width(line, FONT) for line in lines), 1.2 * FONT * len(lines)
+        nodes[key] = Node(key, key, "graft", lines, wide + 1.4 * FONT, high + 0.6 * FONT)
+        for id in acted:
+            nodes[key_of[id]] = replace(nodes[key_of[id]], marked=True)
+            ends.append((Link(key, id, "graft"), key, key_of[id]))
+        ends += [(Link(id, key, "graft"), key_of[id], key) for id in read]
+    return nodes, ends
+
+
+def bare(name: str) -> str:
+    """Return the id in a port's or input's name: ``S`` for ``S'``, ``init(S)``, ``observable(S)``, ``theta:S``."""
+    inside = re.fullmatch(r"(?:init|observable)\((.+)\)", name)
+    return inside[1] if inside else name.removesuffix("'").removeprefix("theta:")
 
 
 def _node(model: Model, key: str, id: str, labels: str, named: bool, small: bool = False) -> Node:

@@ -15,7 +15,7 @@ from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.mechanism.wiring import wiring
 from sbml_hybrid.plots import style
 from sbml_hybrid.plots.arrows import Arrow, arrows, name_places
-from sbml_hybrid.plots.boxes import FONT, SQUARE, Ends, Node, boxes, name_size, text_width
+from sbml_hybrid.plots.boxes import FONT, SQUARE, Ends, Node, bare, boxes, name_size, text_width, with_grafts
 from sbml_hybrid.plots.placement import complete, place
 
 if TYPE_CHECKING:
@@ -24,16 +24,23 @@ if TYPE_CHECKING:
 _SMALLEST = 3.6  # points; below it a name is left out rather than unreadable
 _WIDEST, _TALLEST, _NARROWEST = 13.0, 13.0, 4.4  # inches
 _LONGEST_NOTE = 200  # letters
-_LINE, _ACTS, _RULE = "#4D4D4D", style.COLOURS[7], "#B87A00"
+_LINE, _ACTS, _RULE, _GRAFT = "#4D4D4D", style.COLOURS[7], "#B87A00", style.COLOURS[1]
 _LOOKS = {  # face, edge, dashes
     "species": ("#DCEBF6", style.COLOURS[0], "-"),
     "boundary": ("white", style.COLOURS[0], (0, (3, 2))),
     "ruled": ("#FCEFD2", _RULE, "-"),
     "copy": ("#F0F0F0", style.PALE, "-"),
+    "graft": ("#FBE4D5", _GRAFT, "-"),
 }
 
 
-def network(model: Model, labels: str = "id", currency: Iterable[str] = (), axes: Axes | None = None) -> style.Panels:
+def network(
+    model: Model,
+    labels: str = "id",
+    currency: Iterable[str] = (),
+    axes: Axes | None = None,
+    grafts: Iterable[tuple[Iterable[str], Iterable[str]]] = (),
+) -> style.Panels:
     """Draw the species and reactions of a model as a network.
 
     A reaction is a small square: lines come from its reactants, arrows lead to its products, and a reversible one has
@@ -57,6 +64,10 @@ def network(model: Model, labels: str = "id", currency: Iterable[str] = (), axes
     axes
         Where to draw; a new figure by default, as large as the network needs. Names of reactions are left out
         when there are over 30; names that would be too small to read are left out, and a note says so.
+    grafts
+        For each network that computes something: what it acts on (``"R1"``, ``"k1"``, ``"S'"``, ``"init(S)"``,
+        ``"observable(y)"``) and what it reads. It gets a box, with thin arrows from what it reads and to what it acts
+        on, which is marked.
 
     Returns
     -------
@@ -68,7 +79,7 @@ def network(model: Model, labels: str = "id", currency: Iterable[str] = (), axes
     ModelError
         The model has neither species nor rate rules.
     UnknownName
-        `currency` names a species that the model does not have.
+        `currency` names a species that the model does not have, or a graft acts on what is not there.
     """
     if labels not in ("id", "name"):
         raise ValueError(f"labels must be 'id' or 'name', got {labels!r}.")
@@ -86,6 +97,11 @@ def network(model: Model, labels: str = "id", currency: Iterable[str] = (), axes
     if drawing is not None and 2 * len({g.of for g in drawing.species} - set(currency)) < len(species):
         drawing = None
     nodes, ends = boxes(model, wired, labels, set(currency), drawing)
+    grafts = [tuple([names] if isinstance(names, str) else list(names) for names in graft) for graft in grafts]
+    for port in (port for ports, _ in grafts for port in ports):
+        if bare(port) not in model.by_id and not port.startswith("observable("):
+            raise unknown_name("port", port, model.by_id, model.source)
+    nodes, ends = with_grafts(nodes, ends, model, wired, grafts)
     nodes = _placed(nodes, ends, drawing, _groups(model, nodes))
     two_way = frozenset(r.id for r in model.reactions if r.reversible)
     lines = arrows(nodes, ends, two_way)
@@ -240,8 +256,9 @@ def _draw_node(one: Axes, node: Node, scale: float, spot: tuple[float, float] | 
 
     font = name_size(node.kind)
     if node.kind == "reaction":
-        x, y = node.anchor - SQUARE / 2
-        shape = patches.Rectangle((x, y), SQUARE, SQUARE, fc=style.INK, ec=style.INK, lw=0, zorder=3)
+        side = SQUARE * (1.5 if node.marked else 1.0)
+        x, y = node.anchor - side / 2
+        shape = patches.Rectangle((x, y), side, side, fc=_GRAFT if node.marked else style.INK, lw=0, zorder=3)
         place = spot
     else:
         face, edge, dashes = _LOOKS[node.kind]
@@ -250,6 +267,8 @@ def _draw_node(one: Axes, node: Node, scale: float, spot: tuple[float, float] | 
         shape = patches.FancyBboxPatch(
             corner, node.width, node.height, boxstyle=round_, fc=face, ec=edge, lw=1.1 * scale, ls=dashes, zorder=3
         )
+        if node.marked:
+            shape.set(edgecolor=_GRAFT, linewidth=2.0 * scale)
         place = node.x, node.y
         wide = max(text_width(line, font) for line in node.lines)
         # A box of the file's layout may be too small for its name: that stands out, and can be read.
@@ -275,13 +294,20 @@ def _draw_line(one: Axes, line: Arrow, scale: float) -> None:
         "product": {"ec": _LINE, "fc": _LINE, "lw": 1.1 * scale},
         "modifier": {"ec": _ACTS, "fc": _ACTS, "lw": 1.0 * scale, "ls": (0, (3.5, 2))},
         "rule": {"ec": _RULE, "fc": _RULE, "lw": 1.0 * scale, "ls": (0, (3.5, 2))},
+        "graft": {"ec": _GRAFT, "fc": _GRAFT, "lw": 0.8 * scale},
     }[line.link.role]
     path = Path(line.points, [Path.MOVETO, Path.CURVE3, Path.CURVE3])
     gid = f"{line.link.role}:{line.link.source}:{line.link.target}"
     if any(line.heads):
+        size = (8 if line.link.role == "graft" else 12) * scale
         heads = "<|" * line.heads[0] + "-" + "|>" * line.heads[1] + ",head_length=0.42,head_width=0.19"
         shape = patches.FancyArrowPatch(
-            path=path, arrowstyle=heads, mutation_scale=12 * scale, zorder=1.5, joinstyle="miter", **look
+            path=path,
+            arrowstyle=heads,
+            mutation_scale=size,
+            zorder=1.5,
+            joinstyle="miter",
+            **look,
         )
     else:
         shape = patches.PathPatch(path, **(look | {"fc": "none"}), zorder=1.5, capstyle="butt")
@@ -320,4 +346,5 @@ def _legend(nodes: dict[str, Node], lines: list[Arrow]) -> list[tuple[str, dict,
         ("reaction", box | {"color": style.INK, "markersize": 5}, "reaction" in kinds),
         ("speeds up or slows down", dash | {"color": _ACTS}, "modifier" in roles),
         ("acts through a rule or event", dash | {"color": _RULE}, "rule" in roles),
+        ("a network, and what it acts on", boxes["graft"], "graft" in kinds),
     ]
