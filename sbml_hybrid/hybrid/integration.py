@@ -35,8 +35,8 @@ class Schedule:
     dosed
         Which states the doses are added to (dosed state,).
     jumps
-        The number of a stop (trajectory,), states there (state, trajectory), and the system's context -> the states
-        after what events do there; None where no event ever happens.
+        The number of a stop (trajectory,), states there (state, trajectory), and the system -> the states after what
+        events do there; None where no event ever happens.
     """
 
     lengths: Any
@@ -48,7 +48,7 @@ class Schedule:
     def landed(self, system: System, stop: Any, state: Any, doses: Any) -> Any:
         """Return the states (state, trajectory) after what happens at a stop, with doses (dosed, trajectory)."""
         if self.jumps is not None:
-            state = self.jumps(stop, state, system.context)
+            state = self.jumps(stop, state, system)
         if doses is not None:
             state = state + system.xp.segment_sum(doses, self.dosed, num_segments=state.shape[0])
         return state

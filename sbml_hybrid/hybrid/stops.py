@@ -10,6 +10,7 @@ import numpy as np
 
 from sbml_hybrid.hybrid.integration import Schedule
 from sbml_hybrid.hybrid.plan import Plan
+from sbml_hybrid.hybrid.steps import System
 from sbml_hybrid.hybrid.timetable import times_of
 
 
@@ -97,12 +98,12 @@ def _jumps(plan: Plan, order: Any, count: int, at: Any, controls: Any, xp: Any) 
     numbers = xp.concatenate([xp.zeros((count,), dtype="int32"), xp.convert_to_tensor(number_of)], axis=0)
     event = xp.take(numbers, order, axis=0)
 
-    def jumps(stop: Any, state: Any, context: Any) -> Any:
+    def jumps(stop: Any, state: Any, system: System) -> Any:
         here = xp.minimum(stop, event.shape[1] - 1)[:, None]
         time = xp.transpose(xp.take_along_axis(at, here, axis=1))
         held = None if controls is None else xp.transpose(controls[:, 0])
-        still = field.context(context[: len(field.given)], xp)  # the solver's context begins with what is given
-        rows = xp.transpose(field.at(state, still, held, time, time, xp).rows)
+        still = field.context(system.context[: len(field.given)], xp)  # the solver's begins with what is given, too
+        rows = xp.transpose(field.at(state, still, held, time, time, xp, system.learned).rows)
         chosen = xp.take(
             xp.convert_to_tensor(table, dtype="int32"), xp.take_along_axis(event, here, axis=1)[:, 0], axis=0
         )
