@@ -47,8 +47,8 @@ class Estimates(keras.layers.Layer):
     """Parameters to estimate, for each start.
 
     A weight is where a parameter is on a scale of its own. `LogNormal`: the natural logarithm of the value over the
-    median. `Normal`: standard deviations from the mean. Bounded and positive: the logarithm, which bends smoothly before
-    the bounds. Bounded otherwise: the value, in widths, alike.
+    median. `Normal`: standard deviations from the mean. Bounded and positive: the logarithm, which bends smoothly
+    before the bounds. Bounded otherwise: the value, in widths, alike.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Estimates(keras.layers.Layer):
         self, laws: Mapping[str, Any], own: Mapping[str, float], starts: int = 1, seed: int = 0, **kwargs: Any
     ) -> None:
         super().__init__(autocast=False, **kwargs)
-        self.laws = dict(laws)
+        self.laws, self.starts = dict(laws), starts
         rng = np.random.default_rng(seed)
         first = np.zeros((starts, len(self.laws)))
         for i, (name, law) in enumerate(self.laws.items()):
@@ -74,17 +74,18 @@ class Estimates(keras.layers.Layer):
             else:
                 values = law.quantile(rng.permutation((np.arange(starts) + rng.random(starts)) / starts))
             first[:, i] = _position(law, values)
-        self.position = self.add_weight(
-            name="position",
-            shape=first.shape,
-            dtype=self.dtype,
-            initializer=lambda shape, dtype=None: keras.ops.convert_to_tensor(first, dtype=dtype),
-        )
+        if self.laws:
+            self.position = self.add_weight(
+                name="position",
+                shape=first.shape,
+                dtype=self.dtype,
+                initializer=lambda shape, dtype=None: keras.ops.convert_to_tensor(first, dtype=dtype),
+            )
         self.built = True
 
     def values(self) -> dict[str, Any]:
         """Return name -> value (start,), in the parameter's unit."""
-        position = keras.ops.convert_to_tensor(self.position)
+        position = keras.ops.convert_to_tensor(self.position) if self.laws else None
         return {name: _value(law, position[:, i]) for i, (name, law) in enumerate(self.laws.items())}
 
     def against(self) -> Any:
@@ -92,7 +93,7 @@ class Estimates(keras.layers.Layer):
 
         Bounds are no density: they hold by themselves.
         """
-        total = keras.ops.zeros((self.position.shape[0],), dtype=self.dtype)
+        total = keras.ops.zeros((self.starts,), dtype=self.dtype)
         for name, value in self.values().items():
             if isinstance(self.laws[name], LogNormal | Normal):
                 total = total + 0.5 * keras.ops.square(distance(self.laws[name], value, 1.0, keras.ops))

@@ -160,13 +160,15 @@ def last_layer(network: Any, count: int, **kwargs: Any) -> Any:
 
 
 def with_starts(network: Any, starts: int, what: str) -> Any:
-    """Return a network with weights for so many starts.
+    """Return a network with weights for so many starts: itself, if it has them.
 
     Raises
     ------
     ValueError
         Its weights cannot have a start axis.
     """
+    if getattr(network, "starts", 1) == starts:
+        return network
     if not isinstance(network, Perceptron | Stacked):
         raise ValueError(
             f"starts={starts} needs networks with weights for each start, and {what} is a {type(network).__name__}. "
