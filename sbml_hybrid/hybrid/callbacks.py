@@ -59,7 +59,7 @@ class KeepGood(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Look at the loss and the weights."""
-        good = np.isfinite((logs or {}).get("loss", 0.0)) & self.model.good_starts()
+        good = np.isfinite((logs or {}).get("loss", 0.0)) & _finite(self.model)
         if good.any():
             self._remember()
             return
@@ -120,3 +120,12 @@ class Progress(keras.callbacks.Callback):
         self.bar.close()
         loss, unfinished = self.last.get("loss", np.nan), self.last.get("unfinished", 0.0)
         log.info("hybrid: %d epochs, loss %.4g, %.1f %% unfinished", self.count, loss, 100 * unfinished)
+
+
+def _finite(model: Any) -> np.ndarray:
+    """Which starts have finite weights only (start,)."""
+    good = np.ones(model.starts, bool)
+    for variable in model.trainable_variables:
+        finite = np.isfinite(keras.ops.convert_to_numpy(variable))
+        good &= finite.all() if model.starts == 1 else finite.reshape(model.starts, -1).all(axis=1)
+    return good

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from sbml_hybrid.data.dataset import check, time_dimension
-from sbml_hybrid.errors import DataError, unknown_name
+from sbml_hybrid.errors import DataError, ModelError, unknown_name
 from sbml_hybrid.forecasting.engine import keras
 from sbml_hybrid.hybrid.simulate import Simulate
 from sbml_hybrid.mechanism.initial import InitialValues
@@ -169,10 +169,23 @@ class Needed:
 
 
 def needed_by(simulate: Simulate, estimated: Iterable[str], features: bool) -> Needed:
-    """Return what a hybrid around this layer takes, given what it estimates and whether a network is in front."""
+    """Return what a hybrid around this layer takes, given what it estimates and whether a network is in front.
+
+    Raises
+    ------
+    UnknownName
+        The layer has no such parameter or initial value to estimate.
+    ModelError
+        It is a control.
+    """
     estimated, plan = tuple(estimated), simulate.plan
     values = InitialValues(plan.model)
     names = (*simulate.parameters, *(f"init({s})" for s in simulate.initial))
+    for name in estimated:
+        if name in plan.controls:
+            raise ModelError(f"{name} is a control and cannot be estimated too. Take it out of one of them.")
+        if name not in names:
+            raise unknown_name("parameter to estimate", name, names, "the layer's parameters and initial")
     return Needed(
         parameters=() if features else tuple(p for p in simulate.parameters if p not in estimated),
         initial=tuple(s for s in simulate.initial if f"init({s})" not in estimated),

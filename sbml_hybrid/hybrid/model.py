@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sbml_hybrid.errors import ModelError, unknown_name
+from sbml_hybrid.errors import ModelError
 from sbml_hybrid.forecasting.engine import keras
 from sbml_hybrid.hybrid.estimates import Estimates, laws_of
 from sbml_hybrid.hybrid.feeding import needed_by
@@ -96,7 +96,7 @@ class HybridModel(Fitted):
         require_whole("starts", starts)
         self.starts, self.seed = int(starts), int(seed)
         laws = laws_of(estimate)
-        self._require_known(simulate, laws)
+        needed = needed_by(simulate, laws, before is not None)
         _require_apart(penalties, self.starts)
         simulate = simulate.with_starts(self.starts)
         before, after = (
@@ -105,7 +105,7 @@ class HybridModel(Fitted):
         )
         simulate.build()
         self.simulate, self.before, self.after, self.noise = simulate, before, after, noise
-        self.needed = needed_by(simulate, laws, before is not None)
+        self.needed = needed
         self._predicted = tuple(p for p in simulate.parameters if p not in laws) if before is not None else ()
         common = {"starts": self.starts, "dtype": simulate.compute_dtype}
         self.estimated = Estimates(laws, self.needed.own, seed=self.seed, name="estimated", **common)
@@ -137,16 +137,6 @@ class HybridModel(Fitted):
         if self.penalties.names or self.estimated.has_density:
             extra.insert(0, DATA_LOSS)
         self.extra_metrics = {name: mean(name) for name in extra}
-
-    def _require_known(self, simulate: Simulate, laws: Iterable[str]) -> None:
-        known = [*simulate.parameters, *(f"init({s})" for s in simulate.initial)]
-        for name in laws:
-            if name in simulate.plan.controls:
-                raise ModelError(
-                    f"{name} is given as a control, so it cannot be estimated. Take it out of one of them."
-                )
-            if name not in known:
-                raise unknown_name("parameter to estimate", name, known, "the layer's parameters and initial")
 
     # -- computing ---------------------------------------------------------------------------------
 
@@ -358,14 +348,6 @@ class HybridModel(Fitted):
 
     # -- starts ------------------------------------------------------------------------------------
 
-    def good_starts(self) -> np.ndarray:
-        """Return which starts have finite weights (start,)."""
-        good = np.ones(self.starts, bool)
-        for variable in self.trainable_variables:
-            finite = np.isfinite(keras.ops.convert_to_numpy(variable))
-            good &= finite.all() if self.starts == 1 else finite.reshape(self.starts, -1).all(axis=1)
-        return good
-
     def alone(self, start: int) -> HybridModel:
         """Return one start as a hybrid of its own, with the weights that it has."""
         one = HybridModel.from_config({**self.get_config(), "starts": 1})
@@ -397,8 +379,8 @@ class HybridModel(Fitted):
     def estimates(self) -> pd.DataFrame:
         """Return what is estimated: ``parameter``, ``start``, ``value`` (in the parameter's unit), ``loss``.
 
-        Beside parameters there are ``sigma(y)``, ``scale(y)`` and ``offset(y)`` of observables. The spread over the starts
-        with a low loss says how well the data determine a value.
+        Beside parameters there are ``sigma(y)``, ``scale(y)`` and ``offset(y)`` of observables. The spread over the
+        starts with a low loss says how well the data determine a value.
         """
         values = {n: keras.ops.convert_to_numpy(v) for n, v in self.estimated.values().items()}
         losses = keras.ops.convert_to_numpy(self.start_losses)
