@@ -64,7 +64,9 @@ class Likelihood(keras.layers.Layer):
         self._typical = np.ones(count) if typical is None else np.asarray(typical, float)
 
         def add(name: str, shape: tuple[int, ...], first: float, trainable: bool = True) -> Any:
-            start = keras.initializers.Constant(first)
+            def start(shape: Any, dtype: Any = None) -> Any:  # Keras' constant is rounded to float32 on TensorFlow
+                return keras.ops.convert_to_tensor(np.full(shape, first), dtype=dtype)
+
             return self.add_weight(name=name, shape=shape, initializer=start, trainable=trainable, dtype=self.dtype)
 
         self.log_sigma = add("log_sigma", (starts, count), math.log(_FIRST_SIGMA)) if noise is None else None
