@@ -10,6 +10,7 @@ import numpy as np
 
 from sbml_hybrid.errors import ModelError, is_number, unknown_name
 from sbml_hybrid.forecasting.engine import keras
+from sbml_hybrid.hybrid.networks import last_layer
 from sbml_hybrid.hybrid.plan import column_of, observable_of
 from sbml_hybrid.mechanism.families import TIME
 from sbml_hybrid.mechanism.field import Answer, Site
@@ -216,7 +217,7 @@ class Head(keras.layers.Layer):
         graft = place.graft
         self.place, self.network = place, graft.network
         self.count = int(graft.groups.max()) + 1
-        self.last = keras.layers.Dense(self.count, kernel_initializer="zeros", dtype=self._network_dtype())
+        self.last = last_layer(self.network, self.count, dtype=self._network_dtype())
         self._middle, self._half = (low + high) / 2, np.where(high > low, (high - low) / 2, 1.0)
         self._typical = np.where(np.abs(typical) > 0, typical, 1.0)
         self._reads_self = "self" in graft.inputs

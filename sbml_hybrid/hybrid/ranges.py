@@ -16,15 +16,13 @@ from sbml_hybrid.mechanism.arrays import Arrays
 def ranges_of(
     places: Sequence[Placed], plan: Plan, accuracy: Accuracy, exact: Reference
 ) -> dict[str, tuple[float, float]]:
-    """Return the range of every input of a graft, and what is typical of every port, over the reference's draws.
+    """Return the range of every input of a graft, and what is typical of every port and observable.
 
     Returns
     -------
     dict
         Input -> its least and its largest value; ``"typical port"`` -> 0 and the port's largest size.
     """
-    if not places:
-        return {}
     xp = Arrays(np)
     ports = {p for place in places for p in place.site.ports}
     wanted = {i for place in places for i in place.site.inputs if not i.startswith("column(")} | {

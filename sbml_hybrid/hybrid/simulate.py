@@ -15,6 +15,7 @@ from sbml_hybrid.hybrid.accuracy import Accuracy, measured, reference
 from sbml_hybrid.hybrid.cell import taken
 from sbml_hybrid.hybrid.grafts import BEFORE, DURING, Graft, Head, Placed, placed
 from sbml_hybrid.hybrid.integration import Tolerance, find
+from sbml_hybrid.hybrid.networks import with_starts
 from sbml_hybrid.hybrid.plan import Plan, observable_of
 from sbml_hybrid.hybrid.ranges import ranges_of
 from sbml_hybrid.hybrid.steps import DormandPrince, Rosenbrock, System
@@ -157,6 +158,17 @@ class Simulate(keras.layers.Layer):
         reduced = Simulate(self.model, [self.grafts[i] for i in kept], **settings)
         reduced.heads = [self.heads[i] for i in kept]
         return reduced
+
+    def with_starts(self, starts: int) -> Simulate:
+        """Return the layer with fresh networks of so many starts each: itself, if it has them; see `Perceptron`."""
+        fresh: dict[int, Any] = {}
+        for graft in self.grafts:
+            if id(graft.network) not in fresh:
+                fresh[id(graft.network)] = with_starts(graft.network, starts, f"that of the graft on {graft.name}")
+        if all(network is graft.network for graft in self.grafts for network in [fresh[id(graft.network)]]):
+            return self
+        grafts = [replace(graft, network=fresh[id(graft.network)]) for graft in self.grafts]
+        return Simulate(self.model, grafts, **self._settings(), accuracy=self.accuracy, ranges=self._ranges)
 
     def _settings(self) -> dict[str, Any]:
         return {

@@ -1,0 +1,132 @@
+"""A Keras model of trajectories: compile, fit, evaluate and predict, from arrays or from a dataset."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from sbml_hybrid.forecasting.engine import keras
+from sbml_hybrid.hybrid.callbacks import Following, Progress
+from sbml_hybrid.hybrid.feeding import Needed, Trajectories, parts
+
+log = logging.getLogger("sbml_hybrid")
+
+_RATE = 0.01
+
+
+class Fitted(keras.Model):
+    """What a hybrid does with arrays and datasets; the computing is that of `HybridModel`."""
+
+    needed: Needed
+    starts: int
+    seed: int
+
+    def compile(self, optimizer: Any = None, *, jit_compile: bool = True, **kwargs: Any) -> None:
+        """Set the optimizer, Adam at 0.01 by default; the loss is the likelihood.
+
+        Raises
+        ------
+        ValueError
+            A loss is given, or with several starts an optimizer that clips by a norm over them.
+        """
+        if kwargs.get("loss") is not None:
+            raise ValueError("A hybrid's loss is its likelihood. Try: noise=, and leave loss out.")
+        optimizer = keras.optimizers.get(keras.optimizers.Adam(_RATE) if optimizer is None else optimizer)
+        if self.starts > 1 and (optimizer.clipnorm or optimizer.global_clipnorm):
+            raise ValueError("Clipping by a norm ties the starts to each other. Try: clipvalue=.")
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as a saved model was."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = 1,
+        callbacks: Iterable[Any] = (),
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        **kwargs: Any,
+    ) -> Any:
+        """Train; see `keras.Model.fit`.
+
+        Parameters
+        ----------
+        x, y
+            Inputs by name and what was measured, NaN elsewhere; or a dataset.
+        batch_size
+            Trajectories a step; by default all.
+        verbose
+            0 for no bar.
+        """
+        if not self.compiled:
+            self.compile()
+        if isinstance(x, xr.Dataset | Mapping):
+            inputs, target = self._checked(x, y, True)
+            if validation_split:
+                (inputs, target), validation_data = parts(inputs, target, validation_split, self.seed)
+            self.likelihood.adapt(target)
+            x, y = Trajectories(inputs, target, batch_size, self.seed if shuffle else None), None
+        if validation_data is not None and not isinstance(validation_data, keras.utils.PyDataset):
+            held = (validation_data, None) if isinstance(validation_data, xr.Dataset) else validation_data
+            validation_data = Trajectories(*self._checked(*held, True), batch_size)
+        own = [Following(), *([Progress(epochs)] if verbose else [])]
+        said = {"epochs": epochs, "verbose": 0, "validation_data": validation_data, "shuffle": False}
+        return super().fit(x, y, callbacks=[*own, *(callbacks or ())], **said, **kwargs)
+
+    def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, **kwargs: Any) -> Any:
+        """Return the loss, and the metrics ``unfinished`` and ``rmse`` (in the measurements' units)."""
+        if not self.compiled:
+            self.compile()
+        if isinstance(x, xr.Dataset | Mapping):
+            x, y = Trajectories(*self._checked(x, y, True), batch_size), None
+        return super().evaluate(x, y, **{"verbose": 0, **kwargs})
+
+    def predict(self, x: Any, batch_size: int | None = None, **kwargs: Any) -> np.ndarray:
+        """Return what `call` gives; what did not arrive is NaN, and one warning says how many."""
+        if not isinstance(x, xr.Dataset | Mapping):
+            return super().predict(x, **{"verbose": 0, **kwargs})
+        if not self.compiled:
+            self.compile()
+        inputs, _ = self._checked(x, None, False)
+        answer = super().predict(Trajectories(inputs, None, batch_size), **{"verbose": 0, **kwargs})
+        answer = answer[: len(inputs["times"])]
+        rows = answer if self.starts > 1 else answer[:, None]
+        lost = np.isnan(rows).any(axis=3) & np.isfinite(inputs["times"])[:, None]
+        missing = int(lost.any(axis=2).sum())
+        if missing:
+            log.warning(
+                "%d of %d trajectories did not arrive and are NaN from there on. Try: steps= above %d, or a larger "
+                "tolerance=, in Simulate.",
+                missing, lost.shape[0] * lost.shape[1], self.simulate.accuracy.steps,
+            )  # fmt: skip
+        return answer
+
+    def inputs_from(self, dataset: xr.Dataset) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Return the inputs and the target (trajectory, time, observable) that a dataset has.
+
+        Times and controls are the dataset's; given parameters are those that it varied, or the model's own values;
+        features are its ``known``. Replicates become trajectories.
+        """
+        return self.needed.taken_from(dataset)
+
+    def _checked(self, x: Any, y: Any, wanted: bool) -> tuple[dict[str, np.ndarray], Any]:
+        if isinstance(x, xr.Dataset):
+            x, y = self.inputs_from(x)
+        inputs, target = self.needed.checked(x, y, wanted)
+        self.prepare(inputs)
+        return inputs, target
+
+    def prepare(self, inputs: Mapping[str, Any]) -> None:
+        """Make the weights that depend on the inputs' shapes."""
+        raise NotImplementedError

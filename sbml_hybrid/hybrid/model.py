@@ -1,0 +1,404 @@
+"""A hybrid as a Keras model: a simulation layer, networks around it, and the likelihood of what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sbml_hybrid.errors import ModelError
+from sbml_hybrid.forecasting.engine import keras
+from sbml_hybrid.hybrid.estimates import Estimates, laws_of
+from sbml_hybrid.hybrid.feeding import needed_by
+from sbml_hybrid.hybrid.fitting import Fitted
+from sbml_hybrid.hybrid.likelihood import Likelihood
+from sbml_hybrid.hybrid.networks import first_kernel, last_layer, with_starts
+from sbml_hybrid.hybrid.penalties import Penalty, Recorded
+from sbml_hybrid.hybrid.plan import observable_of
+from sbml_hybrid.hybrid.simulate import Simulate
+from sbml_hybrid.hybrid.trace import Trace
+from sbml_hybrid.hybrid.weighing import DATA_LOSS, Weights, penalty_from_dict, to_dict
+from sbml_hybrid.hybrid.weights import DualAscent, require_whole
+from sbml_hybrid.measurement import noise as noises
+from sbml_hybrid.simulation import priors
+
+
+class _Scratch:
+    """What one call leaves for the loss of the same step."""
+
+    recorded: Recorded | None = None
+
+
+@keras.saving.register_keras_serializable("sbml_hybrid")
+class HybridModel(Fitted):
+    """Train a mechanism, with networks grafted on it, on measurements.
+
+    The loss is minus the mean log likelihood of what was measured (not NaN) and reached, plus minus the log density of
+    the estimated parameters' priors (over the number of measurements, so that the minimum is the likeliest), plus
+    penalties. A trajectory that does not arrive within its steps counts up to where it came; how many there are is the
+    metric ``unfinished``.
+
+    Parameters
+    ----------
+    simulate
+        The simulation layer.
+    estimate
+        Parameters and initial values (``init(S1)``) of the layer -> law or (low, high): weights, with one value for all
+        trajectories, instead of inputs.
+    before
+        A Keras layer or model: ``features`` of each trajectory -> numbers, from which a last layer that starts at zero
+        makes the layer's remaining parameters: the logarithm of their fold change from the model's own values (the
+        difference, where that is not positive). It begins at the model's own values.
+    after
+        A Keras layer: trajectories (trajectory, time, observable) -> trajectories alike, before any scaling. Its start
+        is the user's matter.
+    noise
+        A noise model of `sh.noise`; None for Gaussian noise with a standard deviation estimated for each observable.
+    scaling
+        Observables in arbitrary units, whose scale and offset are estimated.
+    penalties
+        What the hybrid should be like besides near the data.
+    starts
+        How many trainings run side by side, from start values drawn from the laws and networks of their own
+        (`Perceptron`). The loss is the sum over starts, ``loss_0``, ``loss_1``, ... the log likelihoods of each.
+    seed
+        Where chance starts: start values, batches.
+
+    Raises
+    ------
+    UnknownName
+        Something to estimate or to scale that the layer does not have.
+    ValueError
+        Several starts with networks that have none, or a setting out of range.
+    """
+
+    def __init__(
+        self,
+        simulate: Simulate,
+        *,
+        estimate: Mapping[str, Any] | None = None,
+        before: Any = None,
+        after: Any = None,
+        noise: Any = None,
+        scaling: Sequence[str] = (),
+        penalties: Sequence[Penalty] = (),
+        starts: int = 1,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(simulate, Simulate):
+            raise ValueError(f"A hybrid needs a Simulate layer, got {type(simulate).__name__}.")
+        kwargs.pop("dtype", None)
+        super().__init__(dtype=simulate.compute_dtype, autocast=False, **kwargs)
+        require_whole("starts", starts)
+        self.starts, self.seed = int(starts), int(seed)
+        laws = laws_of(estimate)
+        needed = needed_by(simulate, laws, before is not None)
+        _require_apart(penalties, self.starts)
+        simulate = simulate.with_starts(self.starts)
+        before, after = (
+            None if network is None else with_starts(network, self.starts, name)
+            for name, network in (("before", before), ("after", after))
+        )
+        simulate.build()
+        self.simulate, self.before, self.after, self.noise = simulate, before, after, noise
+        self.needed = needed
+        self._predicted = tuple(p for p in simulate.parameters if p not in laws) if before is not None else ()
+        common = {"starts": self.starts, "dtype": simulate.compute_dtype}
+        self.estimated = Estimates(laws, self.needed.own, seed=self.seed, name="estimated", **common)
+        ranges = simulate._ranges
+        typical = [ranges.get(f"typical {observable_of(n)}", (0.0, 1.0))[1] for n in simulate.observables]
+        self.likelihood = Likelihood(simulate.observables, noise, scaling, typical, name="likelihood", **common)
+        self.penalties = Weights(tuple(penalties))
+        self.to_parameters = None if before is None else last_layer(before, len(self._predicted), name="to_parameters")
+        if after is not None and not after.built:
+            after.build((None, None, len(simulate.observables)))
+        self._feature_shape: tuple[int, ...] | None = None
+        self.horizon = self._kept("horizon", (), np.inf)
+        self.start_losses = self._kept("start_losses", (self.starts,), np.nan)
+        self._reduced = _Scratch()
+        self._reduced.simulate = simulate.without() if self.penalties.needs_reduced else None
+        self._scratch = _Scratch()
+        self._metrics_of()
+        self.built = True
+
+    def _kept(self, name: str, shape: tuple[int, ...], value: float) -> Any:
+        start = keras.initializers.Constant(value)
+        return self.add_weight(name=name, shape=shape, initializer=start, trainable=False, dtype=self.compute_dtype)
+
+    def _metrics_of(self) -> None:
+        mean = keras.metrics.Mean
+        self.unfinished = mean("unfinished")
+        self.rmse = keras.metrics.RootMeanSquaredError("rmse")
+        extra = [*self.penalties.names, *([f"loss_{i}" for i in range(self.starts)] if self.starts > 1 else [])]
+        if self.penalties.names or self.estimated.has_density:
+            extra.insert(0, DATA_LOSS)
+        self.extra_metrics = {name: mean(name) for name in extra}
+
+    # -- computing ---------------------------------------------------------------------------------
+
+    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
+        """Predict what is measured.
+
+        Parameters
+        ----------
+        inputs
+            As `Simulate.call` takes them, without what is estimated, and ``features`` where a network is in front.
+        training
+            False for no gradient.
+
+        Returns
+        -------
+        array (trajectory, time, observable)
+            In the measurements' units; with several starts (trajectory, start, time, observable). NaN where a
+            trajectory did not arrive.
+        """
+        ops = keras.ops
+        self.prepare(inputs)
+        tiled = {key: self._tiled(inputs[key]) for key in self.needed.keys}
+        given = self._given(tiled)
+        values, trace = self.simulate.run(given, training)
+        values, reached = self._seen(values, trace, self.after)
+        recorded = Recorded(trace, values)
+        if self._reduced.simulate is not None:
+            reduced, other = self.simulate_reduced(given, training)
+            recorded = replace(recorded, reduced=reduced, reduced_reached=other)
+        self._scratch.recorded = recorded
+        answer = ops.where(reached, values, np.nan)
+        answer = ops.reshape(answer, (self.starts, -1, *answer.shape[1:]))
+        return answer[0] if self.starts == 1 else ops.moveaxis(answer, 0, 1)
+
+    def simulate_reduced(self, given: Mapping[str, Any], training: bool | None) -> tuple[Any, Any]:
+        """Return what is predicted without networks, and where it was reached."""
+        values, trace = self._reduced.simulate.run(given, training)
+        return self._seen(values, trace, None)[0], trace.reached
+
+    def _seen(self, values: Any, trace: Trace, after: Any) -> tuple[Any, Any]:
+        """What is read off trajectories (start and trajectory, time, observable), finite, and where it is right."""
+        ops = keras.ops
+        reached = ops.logical_and(ops.cast(trace.reached, "bool")[:, :, None], ops.isfinite(values))
+        values = ops.where(reached, values, 0.0)
+        if after is not None:
+            shape = values.shape
+            values = ops.cast(after(values), self.compute_dtype)
+            if values.shape[1:] != shape[1:]:
+                raise ValueError(f"after must give (trajectory, time, observable) = {shape}, but gives {values.shape}.")
+        by_start = self.likelihood.read(ops.reshape(values, (self.starts, -1, *values.shape[1:])))
+        return ops.reshape(by_start, (-1, *values.shape[1:])), reached
+
+    def _tiled(self, values: Any) -> Any:
+        values = keras.ops.convert_to_tensor(values)
+        if self.starts == 1:
+            return values
+        return keras.ops.tile(values, (self.starts, *(1,) * (len(values.shape) - 1)))
+
+    def _given(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The simulation layer's inputs (start and trajectory, ...)."""
+        ops, needed = keras.ops, self.needed
+        nothing = ops.zeros_like(ops.cast(inputs["times"][:, 0], self.compute_dtype))
+        by_start = ops.reshape(nothing, (self.starts, -1))
+        found = {n: ops.reshape(v[:, None] + by_start, (-1,)) for n, v in self.estimated.values().items()}
+        for key in ("parameters", "initial"):
+            names = [n if key == "parameters" else f"init({n})" for n in needed.named.get(key, ())]
+            found |= {name: ops.cast(inputs[key][:, i], self.compute_dtype) for i, name in enumerate(names)}
+        if self.before is not None:
+            numbers = ops.cast(self.to_parameters(self.before(inputs["features"])), self.compute_dtype)
+            for i, name in enumerate(self._predicted):
+                own = needed.own[name]
+                found[name] = own * ops.exp(numbers[:, i]) if own > 0 else own + numbers[:, i]
+        given = {key: inputs[key] for key in ("times", "controls", "doses", *needed.columns) if key in inputs}
+        names = {"parameters": self.simulate.parameters, "initial": [f"init({s})" for s in self.simulate.initial]}
+        return given | {key: ops.stack([found[n] for n in some], axis=1) for key, some in names.items() if some}
+
+    def prepare(self, inputs: Mapping[str, Any]) -> None:
+        """Make the weights of the network in front, once the features' shape is known."""
+        if self.before is not None and self._feature_shape is None:
+            self._build_before(inputs["features"].shape[1:])
+
+    def _build_before(self, shape: Sequence[int]) -> None:
+        shape = (None, *shape)
+        if not self.before.built:
+            self.before.build(shape)
+        self.to_parameters.build(self.before.compute_output_shape(shape))
+        self._feature_shape = tuple(shape[1:])
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """Return the loss, and tell the metrics."""
+        ops = keras.ops
+        values = y_pred[None] if self.starts == 1 else ops.moveaxis(y_pred, 1, 0)
+        target = ops.cast(ops.convert_to_tensor(y), values.dtype)[None]
+        times = ops.cast(ops.convert_to_tensor(x["times"]), values.dtype)[None, :, :, None]
+        measured = ops.logical_not(ops.isnan(target))
+        counted = ops.any(measured, axis=(0, 2, 3))  # what fills up a batch has no measurement
+        if training:
+            measured = ops.logical_and(measured, ops.logical_not(times > self.horizon))
+        reached = ops.logical_not(ops.isnan(values))
+        there = ops.logical_and(measured, reached)
+        density = self.likelihood.log_density(target, values, there)
+        weight = 1.0 if sample_weight is None else ops.cast(sample_weight, values.dtype)[None, :, None, None]
+        count = ops.sum(ops.cast(there, values.dtype), axis=(1, 2, 3))
+        data = -ops.sum(weight * density, axis=(1, 2, 3)) / ops.maximum(count, 1.0)
+        total = data + self.estimated.against() / ops.maximum(self.likelihood.measurements, ops.maximum(count, 1.0))
+        total = total + self._penalty()
+        self._tell(data, density, measured, there)
+        arrived = ops.all(ops.logical_or(reached, ops.isnan(times)), axis=(2, 3))
+        self.unfinished.update_state(1.0 - ops.cast(arrived, "float32"), _like(counted[None], arrived))
+        error = ops.where(there, values - ops.where(there, target, 0.0), 0.0)
+        error, some = (ops.reshape(part, (-1, 1)) for part in (error, _like(there, error)))
+        self.rmse.update_state(ops.zeros_like(error), error, some[:, 0])
+        # A start that has failed leaves the others alone.
+        return total[0] if self.starts == 1 else ops.sum(ops.where(ops.isfinite(total), total, 0.0))
+
+    def _tell(self, data: Any, density: Any, measured: Any, there: Any) -> None:
+        """Tell the metrics the log likelihoods; for each start, what was not reached counts against it."""
+        ops = keras.ops
+        if DATA_LOSS in self.extra_metrics:
+            self.extra_metrics[DATA_LOSS].update_state(data)
+        if self.starts == 1:
+            return
+        missed = ops.cast(ops.logical_and(measured, ops.logical_not(there)), density.dtype)
+        against = ops.sum(missed * self.likelihood.worst() - density, axis=(1, 2, 3))
+        each = against / ops.maximum(ops.sum(ops.cast(measured, density.dtype)), 1.0)
+        for start in range(self.starts):
+            self.extra_metrics[f"loss_{start}"].update_state(each[start])
+
+    def _penalty(self) -> Any:
+        """The weighted penalties of each start (start,)."""
+        ops, recorded = keras.ops, self._scratch.recorded
+        self._scratch.recorded = None
+        if not self.penalties.names:
+            return 0.0
+        totals = []
+        for start in range(self.starts):
+            total, each = self.penalties.total(self._of_start(recorded, start))
+            totals.append(total)
+            for name, value in each.items():
+                self.extra_metrics[name].update_state(value)
+        return ops.stack(totals)
+
+    def _of_start(self, recorded: Recorded, start: int) -> Recorded:
+        def mine(values: Any) -> Any:
+            if values is None or self.starts == 1:
+                return values
+            return keras.ops.reshape(values, (self.starts, -1, *values.shape[1:]))[start]
+
+        trace = recorded.trace
+        names = ("own", "value", "reached", "parameters")
+        heads = zip(self.simulate.places, self.simulate.heads, strict=True)
+        kernels = {port: first_kernel(h.network, start) for place, h in heads for port in place.graft.port}
+        return Recorded(
+            trace=replace(trace, **{name: mine(getattr(trace, name)) for name in names}),
+            prediction=mine(recorded.prediction),
+            reduced=mine(recorded.reduced),
+            reduced_reached=mine(recorded.reduced_reached),
+            parameter_names=self.simulate.parameters,
+            kernels={port: kernel for port, kernel in kernels.items() if kernel is not None},
+        )
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Return what the loss told the metrics."""
+        return self.get_metrics_result()
+
+    # -- keeping -----------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """Return all that makes the model again, without weights."""
+
+        def said(network: Any) -> Any:
+            return None if network is None else keras.saving.serialize_keras_object(network)
+
+        return {
+            "name": self.name,
+            "simulate": said(self.simulate),
+            "estimate": {name: priors.to_dict(law) for name, law in self.estimated.laws.items()},
+            "before": said(self.before),
+            "after": said(self.after),
+            "noise": None if self.noise is None else noises.to_dict(self.noise),
+            "scaling": list(self.likelihood.scaling),
+            "penalties": [to_dict(penalty) for penalty in self.penalties.penalties],
+            "starts": self.starts,
+            "seed": self.seed,
+            "feature_shape": self._feature_shape,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> HybridModel:
+        """Return the model that `get_config` described."""
+        config = dict(config)
+        shape = config.pop("feature_shape", None)
+        for name in ("simulate", "before", "after"):
+            if isinstance(config[name], Mapping):
+                config[name] = keras.saving.deserialize_keras_object(config[name], custom_objects)
+        config["noise"] = None if config["noise"] is None else noises.noise_from_dict(config["noise"])
+        config["penalties"] = tuple(penalty_from_dict(said) for said in config["penalties"])
+        model = cls(**config)
+        if shape is not None:
+            model._build_before(shape)
+        return model
+
+    @classmethod
+    def load(cls, path: Any) -> HybridModel:
+        """Return a hybrid that was saved with ``save("name.keras")``."""
+        return keras.models.load_model(path)
+
+    # -- starts ------------------------------------------------------------------------------------
+
+    def alone(self, start: int) -> HybridModel:
+        """Return one start as a hybrid of its own, with the weights that it has."""
+        one = HybridModel.from_config({**self.get_config(), "starts": 1})
+        for many, mine in zip(self.variables, one.variables, strict=True):
+            values = keras.ops.convert_to_numpy(many)
+            mine.assign(values if values.shape == tuple(mine.shape) else values[start : start + 1])
+        if self.compiled:
+            said = self.optimizer.get_config()
+            one.compile(type(self.optimizer).from_config(said), jit_compile=self.jit_compile)
+        return one
+
+    def best(self, x: Any = None, y: Any = None) -> HybridModel:
+        """Return the start with the highest likelihood alone.
+
+        Parameters
+        ----------
+        x, y
+            Inputs and target, or a dataset, to judge by; by default what the last epoch of `fit` told.
+        """
+        if x is not None:
+            told = self.evaluate(x, y, return_dict=True)
+            if self.starts > 1:
+                self.start_losses.assign(np.array([told[f"loss_{i}"] for i in range(self.starts)]))
+        losses = keras.ops.convert_to_numpy(self.start_losses)
+        if self.starts > 1 and not np.isfinite(losses).any():
+            raise ModelError("No start has a finite loss yet, so none is the best. Try: fit, or best(inputs, target).")
+        return self.alone(0 if self.starts == 1 else int(np.nanargmin(losses)))
+
+    def estimates(self) -> pd.DataFrame:
+        """Return what is estimated: ``parameter``, ``start``, ``value`` (in the parameter's unit), ``loss``.
+
+        Beside parameters there are ``sigma(y)``, ``scale(y)`` and ``offset(y)`` of observables. The spread over the
+        starts with a low loss says how well the data determine a value.
+        """
+        values = {n: keras.ops.convert_to_numpy(v) for n, v in self.estimated.values().items()}
+        losses = keras.ops.convert_to_numpy(self.start_losses)
+        rows = [
+            (name, start, float(value), float(losses[start]))
+            for name, each in (values | self.likelihood.estimated()).items()
+            for start, value in enumerate(each)
+        ]
+        return pd.DataFrame(rows, columns=["parameter", "start", "value", "loss"])
+
+
+def _like(mask: Any, like: Any) -> Any:
+    return keras.ops.broadcast_to(keras.ops.cast(mask, "float32"), keras.ops.shape(like))
+
+
+def _require_apart(penalties: Sequence[Penalty], starts: int) -> None:
+    for penalty in penalties:
+        if starts > 1 and isinstance(penalty.weight, DualAscent):
+            raise ValueError(
+                f"The weight of {penalty.name} follows one hybrid, and there are {starts} starts. Try: starts=1."
+            )
