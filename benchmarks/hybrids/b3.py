@@ -1,4 +1,4 @@
-"""The B3 table: the layer without grafts against libroadrunner, on the core BioModels and on models/: docs/hybrid_b3.md.
+"""The B3 table, docs/hybrid_b3.md: the layer without grafts against libroadrunner, on core BioModels and models/.
 
 python benchmarks/hybrids/b3.py [--models sir,BIOMD0000000054] [--gradients sir,tyson_1991] [--backend jax] [--jobs 2]
 
@@ -22,9 +22,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
 
 import numpy as np
 import pandas as pd
@@ -199,10 +196,11 @@ def _run(task: Any, text: str, end: float, pipe: Any) -> None:
 
 HEAD = """# Without grafts: the layer against libroadrunner
 
-Each model with {draws} draws, every free parameter {fold:g}-fold around its own value, up to time 100 (those of `models/`: the times
-that their README gives). An error is the largest of all draws, states and times, in units of the state's range over all draws;
-libroadrunner ran with a relative tolerance of 1e-12 where it can, else its default. Steps are what one trajectory may take, half
-as many again as the draws needed. Tolerances are 1e-3, the default, and 1e-5. A model has {limit:g} s.
+Each model with {draws} draws, every free parameter {fold:g}-fold around its own value, up to time 100 (those of
+`models/`: the times that their README gives, and 2 for wolf_heinrich_2000). An error is the largest of all draws,
+states and times, in units of the state's range over all draws; libroadrunner ran with a relative tolerance of 1e-12
+where it can, else its default. Steps are what one trajectory may take, half as many again as the draws needed.
+Tolerances are 1e-3, the default, and 1e-5. A model has {limit:g} s.
 
 Made by `{command}`.
 """
