@@ -61,7 +61,7 @@ class Jacobian:
         self._entry_of: dict[tuple[str, int], int] = {}
         self._support: dict[str, list[int]] = {name: [i] for i, name in enumerate(field.states)}
         self._direct = set(field.states)
-        self._names = {row: name for name, row in field.row_of.items()}
+        self._names = {row: name for name, row in reversed(field.row_of.items())}  # of several, the first
         number = 0
         levels = []
         for nodes in field.nodes:
