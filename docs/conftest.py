@@ -11,6 +11,7 @@ from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParse
 
 ROOT = Path(__file__).resolve().parents[1]
 
+SLOW = {"hybrids.md"}
 collect_ignore_glob = ["conf.py", "gallery*.py"]
 
 
@@ -38,6 +39,13 @@ def enter(namespace):
 def leave(namespace):
     os.chdir(namespace["_before"])
     namespace["_folder"].cleanup()
+
+
+def pytest_collection_modifyitems(items):
+    """Leave pages that train hybrids to the slow tests: a compiler works there for a minute."""
+    for item in items:
+        if Path(str(item.path)).name in SLOW:
+            item.add_marker("slow")
 
 
 pytest_collect_file = Sybil(

@@ -62,6 +62,8 @@ _PLACES = {
     "load_forecaster": "forecasting.forecaster",
     "Simulate": "hybrid.simulate",
     "Graft": "hybrid.grafts",
+    "HybridModel": "hybrid.model",
+    "Perceptron": "hybrid.networks",
     "benchmark": "benchmarking.runner",
     "summary": "benchmarking.statistics",
     "generate": "study",
