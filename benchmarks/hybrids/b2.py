@@ -17,7 +17,7 @@ from tables import write
 import sbml_hybrid as sh
 
 ROOT = Path(__file__).resolve().parents[2]
-ENDS = {"huang_ferrell_1996": 100.0, "tyson_1991": 50.0, "wolf_heinrich_2000": 1.0}
+ENDS = {"huang_ferrell_1996": 100.0, "tyson_1991": 50.0}
 DRAWS = 16
 
 
