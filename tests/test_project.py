@@ -12,7 +12,7 @@ from packaging.version import Version
 
 import sbml_hybrid as sh
 
-MODULES = {"priors", "noise", "gaps", "effects", "constraints", "metrics", "plots", "errors"}
+MODULES = {"priors", "noise", "gaps", "effects", "constraints", "penalties", "metrics", "plots", "errors"}
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ class Graft:
         model's own formula gives, and names of dataset columns. Species and time come scaled to their range.
     mode
         ``"scale"`` multiplies by exp(g); ``"add"`` adds g, in units of what is typical of the port; ``"replace"``
-        forgets the model's own formula. By default reactions and parameters are scaled, and to all else is added.
+        forgets the model's own formula. By default derivatives and initial values are added to, and all else is scaled.
     share
         Ports that get the same g, as lists of them: the two directions of one step keep their equilibrium.
     substrate_gate
