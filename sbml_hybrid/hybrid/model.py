@@ -63,7 +63,9 @@ class HybridModel(Fitted):
         What the hybrid should be like besides near the data.
     starts
         How many trainings run side by side, from start values drawn from the laws and networks of their own
-        (`Perceptron`). The loss is the sum over starts, ``loss_0``, ``loss_1``, ... the log likelihoods of each.
+        (`Perceptron`). The loss is the sum over starts; the metrics ``loss_0``, ``loss_1``, ... are minus the mean log
+        likelihood of each, in which a measurement that was not reached counts as one that is ten standard deviations
+        off, so that no start wins by failing.
     seed
         Where chance starts: start values, batches.
 
