@@ -221,40 +221,45 @@ class Trajectories(keras.utils.PyDataset):
     size
         Trajectories a batch, at most; None for all.
     seed
-        What shuffles; None for the order as it is.
+        What shuffles, every epoch anew; None for the order as it is.
+    endless
+        Whether epoch follows upon epoch: TensorFlow takes longer to begin anew than for many a step.
     """
 
     def __init__(
-        self, inputs: Mapping[str, np.ndarray], target: Any, size: int | None = None, seed: int | None = None
+        self,
+        inputs: Mapping[str, np.ndarray],
+        target: Any,
+        size: int | None = None,
+        seed: int | None = None,
+        endless: bool = False,
     ) -> None:
         super().__init__()
-        self.inputs, self.target = dict(inputs), target
+        self.inputs, self.target, self.seed, self.endless = dict(inputs), target, seed, endless
         self.count = len(self.inputs["times"])
         self.batches = -(-self.count // min(size or self.count, self.count))
         self.size = -(-self.count // self.batches)
-        self.rng = None if seed is None else np.random.default_rng(seed)
-        self.order = np.arange(self.count)
-        self.on_epoch_end()
 
-    def __len__(self) -> int:
-        return self.batches
+    @property
+    def num_batches(self) -> int | None:
+        """How many batches there are; None where they never end."""
+        return None if self.endless else self.batches
 
     def __getitem__(self, at: int) -> tuple[Any, ...]:
         """Return inputs and target of one batch."""
-        rows = self.order[at * self.size : (at + 1) * self.size]
+        epoch, at = divmod(at, self.batches)
+        order = np.arange(self.count)
+        if self.seed is not None and self.batches > 1:
+            order = np.random.default_rng([self.seed, epoch]).permutation(self.count)
+        rows = order[at * self.size : (at + 1) * self.size]
         missing = self.size - len(rows)
-        rows = np.concatenate([rows, np.resize(self.order, missing)])
+        rows = np.concatenate([rows, np.resize(order, missing)])
         inputs = {key: array[rows] for key, array in self.inputs.items()}
         if self.target is None:
             return (inputs,)
         target = self.target[rows].copy()
         target[self.size - missing :] = np.nan
         return inputs, target
-
-    def on_epoch_end(self) -> None:
-        """Shuffle."""
-        if self.rng is not None and self.batches > 1:
-            self.order = self.rng.permutation(self.count)
 
 
 def parts(inputs: Mapping[str, np.ndarray], target: np.ndarray, share: float, seed: int) -> Sequence[Any]:

@@ -76,7 +76,8 @@ class Fitted(keras.Model):
             if validation_split:
                 (inputs, target), validation_data = parts(inputs, target, validation_split, self.seed)
             self.likelihood.adapt(target)
-            x, y = Trajectories(inputs, target, batch_size, self.seed if shuffle else None), None
+            x, y = Trajectories(inputs, target, batch_size, self.seed if shuffle else None, endless=True), None
+            kwargs.setdefault("steps_per_epoch", x.batches)
         if validation_data is not None and not isinstance(validation_data, keras.utils.PyDataset):
             held = (validation_data, None) if isinstance(validation_data, xr.Dataset) else validation_data
             validation_data = Trajectories(*self._checked(*held, True), batch_size)

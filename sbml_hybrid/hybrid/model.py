@@ -63,7 +63,9 @@ class HybridModel(Fitted):
         What the hybrid should be like besides near the data.
     starts
         How many trainings run side by side, from start values drawn from the laws and networks of their own
-        (`Perceptron`). The loss is the sum over starts, ``loss_0``, ``loss_1``, ... the log likelihoods of each.
+        (`Perceptron`). The loss is the sum over starts; the metrics ``loss_0``, ``loss_1``, ... are minus the mean log
+        likelihood of each, in which a measurement that was not reached counts as one that is ten standard deviations
+        off, so that no start wins by failing.
     seed
         Where chance starts: start values, batches.
 
@@ -96,7 +98,7 @@ class HybridModel(Fitted):
         require_whole("starts", starts)
         self.starts, self.seed = int(starts), int(seed)
         laws = laws_of(estimate)
-        needed = needed_by(simulate, laws, before is not None)
+        self.needed = needed_by(simulate, laws, before is not None)
         _require_apart(penalties, self.starts)
         simulate = simulate.with_starts(self.starts)
         before, after = (
@@ -105,7 +107,6 @@ class HybridModel(Fitted):
         )
         simulate.build()
         self.simulate, self.before, self.after, self.noise = simulate, before, after, noise
-        self.needed = needed
         self._predicted = tuple(p for p in simulate.parameters if p not in laws) if before is not None else ()
         common = {"starts": self.starts, "dtype": simulate.compute_dtype}
         self.estimated = Estimates(laws, self.needed.own, seed=self.seed, name="estimated", **common)
@@ -164,17 +165,12 @@ class HybridModel(Fitted):
         values, reached = self._seen(values, trace, self.after)
         recorded = Recorded(trace, values)
         if self._reduced.simulate is not None:
-            reduced, other = self.simulate_reduced(given, training)
-            recorded = replace(recorded, reduced=reduced, reduced_reached=other)
+            reduced, other = self._reduced.simulate.run(given, training)
+            recorded = replace(recorded, reduced=self._seen(reduced, other, None)[0], reduced_reached=other.reached)
         self._scratch.recorded = recorded
         answer = ops.where(reached, values, np.nan)
         answer = ops.reshape(answer, (self.starts, -1, *answer.shape[1:]))
         return answer[0] if self.starts == 1 else ops.moveaxis(answer, 0, 1)
-
-    def simulate_reduced(self, given: Mapping[str, Any], training: bool | None) -> tuple[Any, Any]:
-        """Return what is predicted without networks, and where it was reached."""
-        values, trace = self._reduced.simulate.run(given, training)
-        return self._seen(values, trace, None)[0], trace.reached
 
     def _seen(self, values: Any, trace: Trace, after: Any) -> tuple[Any, Any]:
         """What is read off trajectories (start and trajectory, time, observable), finite, and where it is right."""
@@ -198,8 +194,7 @@ class HybridModel(Fitted):
     def _given(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The simulation layer's inputs (start and trajectory, ...)."""
         ops, needed = keras.ops, self.needed
-        nothing = ops.zeros_like(ops.cast(inputs["times"][:, 0], self.compute_dtype))
-        by_start = ops.reshape(nothing, (self.starts, -1))
+        by_start = ops.reshape(ops.zeros_like(ops.cast(inputs["times"][:, 0], self.compute_dtype)), (self.starts, -1))
         found = {n: ops.reshape(v[:, None] + by_start, (-1,)) for n, v in self.estimated.values().items()}
         for key in ("parameters", "initial"):
             names = [n if key == "parameters" else f"init({n})" for n in needed.named.get(key, ())]

@@ -154,13 +154,15 @@ class Perceptron(keras.layers.Layer):
 
 def last_layer(network: Any, count: int, **kwargs: Any) -> Any:
     """Return the layer that goes behind a network and starts at 0: with as many starts as the network has."""
-    if isinstance(network, Perceptron | Stacked):
+    if hasattr(network, "starts"):
         return Stacked(count, network.starts, **kwargs)
     return keras.layers.Dense(count, kernel_initializer="zeros", **kwargs)
 
 
 def with_starts(network: Any, starts: int, what: str) -> Any:
     """Return a network with weights for so many starts: itself, if it has them.
+
+    A layer of one's own has them, if it has the attribute ``starts`` and takes it again from its configuration.
 
     Raises
     ------
@@ -169,7 +171,7 @@ def with_starts(network: Any, starts: int, what: str) -> Any:
     """
     if getattr(network, "starts", 1) == starts:
         return network
-    if not isinstance(network, Perceptron | Stacked):
+    if not hasattr(network, "starts"):
         raise ValueError(
             f"starts={starts} needs networks with weights for each start, and {what} is a {type(network).__name__}. "
             "Try: Perceptron(units=16, depth=2), or starts=1."

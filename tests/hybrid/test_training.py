@@ -226,7 +226,7 @@ def test_batches_have_one_size_and_measure_each_trajectory_once(count, size, see
     target = np.arange(count, dtype=float)[:, None, None] + np.zeros((count, 2, 1))
     batches = Trajectories({"times": np.zeros((count, 2))}, target, size, seed)
 
-    parts = [batches[i] for i in range(len(batches))]
+    parts = [batches[i] for i in range(batches.num_batches)]
 
     assert len({len(t) for _, t in parts}) == 1 and all(len(x["times"]) == len(t) for x, t in parts)
     seen = np.concatenate([t for _, t in parts])[:, 0, 0]
@@ -390,6 +390,7 @@ def test_a_saved_hybrid_predicts_what_it_predicted_in_another_process(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "answer.npy"), model.predict(inputs))
 
 
+@pytest.mark.jax
 @pytest.mark.slow
 def test_tensorflow_and_jax_have_the_same_loss_and_step(tmp_path):
     pytest.importorskip("jax")
