@@ -7,23 +7,19 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from sbml_hybrid.errors import ModelError
 from sbml_hybrid.forecasting.engine import keras
 from sbml_hybrid.hybrid.estimates import Estimates, laws_of
 from sbml_hybrid.hybrid.feeding import needed_by
-from sbml_hybrid.hybrid.fitting import Fitted
+from sbml_hybrid.hybrid.keeping import Kept
 from sbml_hybrid.hybrid.likelihood import Likelihood
 from sbml_hybrid.hybrid.networks import first_kernel, last_layer, with_starts
 from sbml_hybrid.hybrid.penalties import Penalty, Recorded
 from sbml_hybrid.hybrid.plan import observable_of
 from sbml_hybrid.hybrid.simulate import Simulate
 from sbml_hybrid.hybrid.trace import Trace
-from sbml_hybrid.hybrid.weighing import DATA_LOSS, Weights, penalty_from_dict, to_dict
+from sbml_hybrid.hybrid.weighing import DATA_LOSS, Weights
 from sbml_hybrid.hybrid.weights import DualAscent, require_whole
-from sbml_hybrid.measurement import noise as noises
-from sbml_hybrid.simulation import priors
 
 
 class _Scratch:
@@ -33,7 +29,7 @@ class _Scratch:
 
 
 @keras.saving.register_keras_serializable("sbml_hybrid")
-class HybridModel(Fitted):
+class HybridModel(Kept):
     """Train a mechanism, with networks grafted on it, on measurements.
 
     The loss is minus the mean log likelihood of what was measured (not NaN) and reached, plus minus the log density of
@@ -115,8 +111,8 @@ class HybridModel(Fitted):
         self.likelihood = Likelihood(simulate.observables, noise, scaling, typical, name="likelihood", **common)
         self.penalties = Weights(tuple(penalties))
         self.to_parameters = None if before is None else last_layer(before, len(self._predicted), name="to_parameters")
-        if after is not None and not after.built:
-            after.build((None, None, len(simulate.observables)))
+        if after is not None:
+            after(keras.Input((None, len(simulate.observables)), dtype=simulate.compute_dtype))  # makes its weights
         self._feature_shape: tuple[int, ...] | None = None
         self.horizon = self._kept("horizon", (), np.inf)
         self.start_losses = self._kept("start_losses", (self.starts,), np.nan)
@@ -298,93 +294,6 @@ class HybridModel(Fitted):
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Return what the loss told the metrics."""
         return self.get_metrics_result()
-
-    # -- keeping -----------------------------------------------------------------------------------
-
-    def get_config(self) -> dict[str, Any]:
-        """Return all that makes the model again, without weights."""
-
-        def said(network: Any) -> Any:
-            return None if network is None else keras.saving.serialize_keras_object(network)
-
-        return {
-            "name": self.name,
-            "simulate": said(self.simulate),
-            "estimate": {name: priors.to_dict(law) for name, law in self.estimated.laws.items()},
-            "before": said(self.before),
-            "after": said(self.after),
-            "noise": None if self.noise is None else noises.to_dict(self.noise),
-            "scaling": list(self.likelihood.scaling),
-            "penalties": [to_dict(penalty) for penalty in self.penalties.penalties],
-            "starts": self.starts,
-            "seed": self.seed,
-            "feature_shape": self._feature_shape,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> HybridModel:
-        """Return the model that `get_config` described."""
-        config = dict(config)
-        shape = config.pop("feature_shape", None)
-        for name in ("simulate", "before", "after"):
-            if isinstance(config[name], Mapping):
-                config[name] = keras.saving.deserialize_keras_object(config[name], custom_objects)
-        config["noise"] = None if config["noise"] is None else noises.noise_from_dict(config["noise"])
-        config["penalties"] = tuple(penalty_from_dict(said) for said in config["penalties"])
-        model = cls(**config)
-        if shape is not None:
-            model._build_before(shape)
-        return model
-
-    @classmethod
-    def load(cls, path: Any) -> HybridModel:
-        """Return a hybrid that was saved with ``save("name.keras")``."""
-        return keras.models.load_model(path)
-
-    # -- starts ------------------------------------------------------------------------------------
-
-    def alone(self, start: int) -> HybridModel:
-        """Return one start as a hybrid of its own, with the weights that it has."""
-        one = HybridModel.from_config({**self.get_config(), "starts": 1})
-        for many, mine in zip(self.variables, one.variables, strict=True):
-            values = keras.ops.convert_to_numpy(many)
-            mine.assign(values if values.shape == tuple(mine.shape) else values[start : start + 1])
-        if self.compiled:
-            said = self.optimizer.get_config()
-            one.compile(type(self.optimizer).from_config(said), jit_compile=self.jit_compile)
-        return one
-
-    def best(self, x: Any = None, y: Any = None) -> HybridModel:
-        """Return the start with the highest likelihood alone.
-
-        Parameters
-        ----------
-        x, y
-            Inputs and target, or a dataset, to judge by; by default what the last epoch of `fit` told.
-        """
-        if x is not None:
-            told = self.evaluate(x, y, return_dict=True)
-            if self.starts > 1:
-                self.start_losses.assign(np.array([told[f"loss_{i}"] for i in range(self.starts)]))
-        losses = keras.ops.convert_to_numpy(self.start_losses)
-        if self.starts > 1 and not np.isfinite(losses).any():
-            raise ModelError("No start has a finite loss yet, so none is the best. Try: fit, or best(inputs, target).")
-        return self.alone(0 if self.starts == 1 else int(np.nanargmin(losses)))
-
-    def estimates(self) -> pd.DataFrame:
-        """Return what is estimated: ``parameter``, ``start``, ``value`` (in the parameter's unit), ``loss``.
-
-        Beside parameters there are ``sigma(y)``, ``scale(y)`` and ``offset(y)`` of observables. The spread over the
-        starts with a low loss says how well the data determine a value.
-        """
-        values = {n: keras.ops.convert_to_numpy(v) for n, v in self.estimated.values().items()}
-        losses = keras.ops.convert_to_numpy(self.start_losses)
-        rows = [
-            (name, start, float(value), float(losses[start]))
-            for name, each in (values | self.likelihood.estimated()).items()
-            for start, value in enumerate(each)
-        ]
-        return pd.DataFrame(rows, columns=["parameter", "start", "value", "loss"])
 
 
 def _like(mask: Any, like: Any) -> Any:
