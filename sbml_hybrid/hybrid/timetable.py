@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism.initial import InitialValues, depends_on
-from sbml_hybrid.mechanism.kinetics import Call, Name, Number, Tree, evaluate, names
+from sbml_hybrid.mechanism.kinetics import Call, Name, Number, Tree, evaluate, mentions_time, names
 from sbml_hybrid.mechanism.model import Event, Model, Species
 from sbml_hybrid.mechanism.odes import Odes, amount_of
 from sbml_hybrid.simulation.switches import switch_times
@@ -27,11 +28,17 @@ class Happening:
         (variable, formula of its new value); none where a formula switches and nothing else happens.
     late
         Whether what is observed at that very time is still the state before.
+    priority
+        Of what happens at once, that with the highest comes first.
+    from_trigger
+        Whether new values are those of the state before everything that happens at once.
     """
 
     time: float
     assignments: tuple[tuple[str, Tree], ...] = ()
     late: bool = False
+    priority: float = 0.0
+    from_trigger: bool = True
 
 
 def timetable(model: Model, end: float, varied: set[str]) -> tuple[Happening, ...]:
@@ -58,8 +65,21 @@ def timetable(model: Model, end: float, varied: set[str]) -> tuple[Happening, ..
     values = _Known(model)
     for event in model.events:
         found += _occurrences(event, model, values, switches, end)
-    rank = {id(event): i for i, event in enumerate(found)}
-    return tuple(sorted(found, key=lambda h: (h.time, bool(h.assignments), h.late, rank[id(h)])))
+    found.sort(key=lambda h: (h.time, bool(h.assignments), h.late, -h.priority))
+    groups = groupby(found, key=lambda h: (h.time, bool(h.assignments), h.late))
+    return tuple(happening for _, group in groups for happening in _together(list(group), model))
+
+
+def _together(group: list[Happening], model: Model) -> list[Happening]:
+    """What happens at once, in order; where all new values are those before, it is one happening."""
+    if len({h.from_trigger for h in group}) > 1:
+        raise ModelError(
+            f"At time {group[0].time:g} several events of {model.source} happen at once, some with values before and "
+            "some after the others. Try: sbml_hybrid.simulate, or the same useValuesFromTriggerTime for all."
+        )
+    if not group[0].from_trigger:
+        return group
+    return [replace(group[0], assignments=tuple(a for h in group for a in h.assignments))]
 
 
 def _switches(model: Model, end: float, varied: set[str]) -> tuple[float, ...]:
@@ -99,18 +119,27 @@ def _occurrences(
     before = event.initial_value
     for time, after in zip(edges, between, strict=False):
         at, later = bool(values(event.trigger, time)), bool(values(event.trigger, after))
-        if not before and (at or later):
-            found.append((time, not at))
+        if at and not before:
+            found.append((time, False))
+        elif later and not at:
+            found.append((time, True))
         before = later
     delay = 0.0 if event.delay is None else values(event.delay, 0.0)
     if delay > 0 and not event.persistent:
         raise _refused(event, model, "waits and may be called off")
+    trees = [(target, model.written_out(tree)) for target, tree in event.assignments]
+    if delay > 0 and event.from_trigger and any(_changes(tree, model) for _, tree in trees):
+        raise _refused(event, model, "sets, after a delay, values from before it")
     priority = 0.0 if event.priority is None else values(event.priority, 0.0)
-    assignments = tuple(
-        (_variable(target, model), _amount(target, model.written_out(tree), model))
-        for target, tree in event.assignments
-    )
-    return [Happening(t + delay, assignments, late and not delay) for t, late in found if t + delay <= end]
+    assignments = tuple((_variable(target, model), _amount(target, tree, model)) for target, tree in trees)
+    return [
+        Happening(t + delay, assignments, late, priority, event.from_trigger) for t, late in found if t + delay <= end
+    ]
+
+
+def _changes(tree: Tree, model: Model) -> bool:
+    moving = model.states + tuple(model.laws) + tuple(model.event_targets)
+    return mentions_time(tree) or bool(_all_names(tree, model) & set(moving))
 
 
 def _variable(target: str, model: Model) -> str:
