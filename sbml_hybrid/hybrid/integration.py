@@ -74,7 +74,7 @@ class Course:
     Parameters
     ----------
     states
-        At every stop (trajectory, stop, state).
+        At every stop (trajectory, stop, state); where a stop was not reached, the last states that were.
     reached
         How many stops each trajectory reached (trajectory,).
     lengths
@@ -169,8 +169,10 @@ def find(system: System, method: Method, start: Any, schedule: Schedule, toleran
         xp.zeros((batch, steps + 1), dtype=start.dtype),
         xp.full((batch, stops + 1), steps, dtype="int32"),
     )
-    i, _, _, _, stop, taken, found, lengths, landed = xp.while_loop(going, tried, begin)
-    return Course(found[:, :stops], stop, lengths[:, :steps], landed[:, :stops], taken, i)
+    i, last, _, _, stop, taken, found, lengths, landed = xp.while_loop(going, tried, begin)
+    there = xp.arange(stops, dtype="int32")[None, :, None] < stop[:, None, None]
+    found = xp.where(there, found[:, :stops], xp.transpose(last)[:, None])
+    return Course(found, stop, lengths[:, :steps], landed[:, :stops], taken, i)
 
 
 def _put(into: Any, rows: Any, columns: Any, values: Any, xp: Any) -> Any:

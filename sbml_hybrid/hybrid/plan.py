@@ -14,7 +14,7 @@ from sbml_hybrid.errors import ModelError, unknown_name
 from sbml_hybrid.hybrid.timetable import Happening, timetable, with_event_targets
 from sbml_hybrid.mechanism.field import Field, Site
 from sbml_hybrid.mechanism.initial import InitialValues, depends_on, determined_by
-from sbml_hybrid.mechanism.kinetics import Name, Number, Tree
+from sbml_hybrid.mechanism.kinetics import Name, Number, Tree, names
 from sbml_hybrid.mechanism.model import Compartment, Model, Parameter, Species
 from sbml_hybrid.mechanism.odes import Odes, amount_of, right_hand_side, species_of
 from sbml_hybrid.mechanism.reader import parse_formula
@@ -66,6 +66,7 @@ class Plan:
         for name in self.doses:
             if amount_of(name) not in self.odes.variables:
                 raise unknown_name("species that changes", name, self.species, self.model.source)
+        self.trees  # noqa: B018 (an observable that is not there is told of at once)
 
     @cached_property
     def given_initial(self) -> tuple[str, ...]:
@@ -120,6 +121,8 @@ class Plan:
         found = {}
         for name, formula in self.observables.items():
             tree = Name(formula) if formula in ids else self.model.written_out(parse_formula(formula, ids, functions))
+            for unknown in sorted(names(tree) - set(ids)):
+                raise unknown_name("quantity to observe", unknown, ids, self.model.source)
             found[name] = tree
         return found
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from sbml_hybrid.errors import ModelError
 from sbml_hybrid.mechanism.initial import InitialValues, depends_on
-from sbml_hybrid.mechanism.kinetics import Call, Name, Number, Tree, evaluate, names, to_text, walk
+from sbml_hybrid.mechanism.kinetics import Call, Name, Number, Tree, evaluate, mentions_time, names, to_text, walk
 from sbml_hybrid.mechanism.model import Event, Model, Species
 from sbml_hybrid.mechanism.odes import Odes, amount_of
 from sbml_hybrid.simulation.switches import comparisons, crossings, degree_in_time, depends_on_time, moving_ids
@@ -33,12 +34,18 @@ class Happening:
         Whether what is observed at that very time is still the state before.
     switch
         Where trajectories differ in the time: the two formulas, straight lines in time, that are then equal.
+    priority
+        Of what happens at once, that with the highest comes first.
+    from_trigger
+        Whether new values are those of the state before everything that happens at once.
     """
 
     time: float
     assignments: tuple[tuple[str, Tree], ...] = ()
     late: bool = False
     switch: tuple[Tree, Tree] | None = None
+    priority: float = 0.0
+    from_trigger: bool = True
 
 
 def timetable(model: Model, end: float, varied: set[str]) -> tuple[Happening, ...]:
@@ -63,17 +70,25 @@ def timetable(model: Model, end: float, varied: set[str]) -> tuple[Happening, ..
     switches = tuple(sorted({h.time for h in found if h.switch is None}))
     found = [h for h in found if h.switch is not None] + [Happening(time) for time in switches]
     values = _Known(model)
-    events = sorted(
-        (-_priority(event, values), place, occurrence)
-        for place, event in enumerate(model.events)
-        for occurrence in _occurrences(event, model, values, switches, end)
-    )
-    found += [happening for _, _, happening in sorted(events, key=lambda e: (e[2].time, e[2].late, e[0], e[1]))]
-    return tuple(found)
+    for event in model.events:
+        found += _occurrences(event, model, values, switches, end)
+    varying = [h for h in found if h.switch is not None]
+    found = [h for h in found if h.switch is None]
+    found.sort(key=lambda h: (h.time, bool(h.assignments), h.late, -h.priority))
+    groups = groupby(found, key=lambda h: (h.time, bool(h.assignments), h.late))
+    return (*varying, *(happening for _, group in groups for happening in _together(list(group), model)))
 
 
-def _priority(event: Event, values: _Known) -> float:
-    return 0.0 if event.priority is None else values(event.priority, 0.0)
+def _together(group: list[Happening], model: Model) -> list[Happening]:
+    """What happens at once, in order; where all new values are those before, it is one happening."""
+    if len({h.from_trigger for h in group}) > 1:
+        raise ModelError(
+            f"At time {group[0].time:g} several events of {model.source} happen at once, some with values before and "
+            "some after the others. Try: sbml_hybrid.simulate, or the same useValuesFromTriggerTime for all."
+        )
+    if not group[0].from_trigger:
+        return group
+    return [replace(group[0], assignments=tuple(a for h in group for a in h.assignments))]
 
 
 def times_of(
@@ -183,17 +198,27 @@ def _occurrences(
     before = event.initial_value
     for time, after in zip(edges, between, strict=False):
         at, later = bool(values(event.trigger, time)), bool(values(event.trigger, after))
-        if not before and (at or later):
-            found.append((time, not at))
+        if at and not before:
+            found.append((time, False))
+        elif later and not at:
+            found.append((time, True))
         before = later
     delay = 0.0 if event.delay is None else values(event.delay, 0.0)
     if delay > 0 and not event.persistent:
         raise _refused(event, model, "waits and may be called off")
-    assignments = tuple(
-        (_variable(target, model), _amount(target, model.written_out(tree), model))
-        for target, tree in event.assignments
-    )
-    return [Happening(t + delay, assignments, late and not delay) for t, late in found if t + delay <= end]
+    trees = [(target, model.written_out(tree)) for target, tree in event.assignments]
+    if delay > 0 and event.from_trigger and any(_changes(tree, model) for _, tree in trees):
+        raise _refused(event, model, "sets, after a delay, values from before it")
+    priority = 0.0 if event.priority is None else values(event.priority, 0.0)
+    assignments = tuple((_variable(target, model), _amount(target, tree, model)) for target, tree in trees)
+    return [
+        Happening(t + delay, assignments, late, priority, event.from_trigger) for t, late in found if t + delay <= end
+    ]
+
+
+def _changes(tree: Tree, model: Model) -> bool:
+    moving = model.states + tuple(model.laws) + tuple(model.event_targets)
+    return mentions_time(tree) or bool(_all_names(tree, model) & set(moving))
 
 
 def _variable(target: str, model: Model) -> str:

@@ -313,7 +313,13 @@ def test_a_formula_is_worth_the_same_in_a_family(a, formulas):
 
 def test_whole_powers_are_products_and_times_in_conditions_are_moments():
     assert to_text(prepared(parse_formula("x^3"), {})) == "x*x*x"
-    assert "moment()" in names(prepared(parse_formula("piecewise(1, time < t, 2)"), {}))
+    timed = {"late": prepared(parse_formula("2*time"), {})}
+    assert names(prepared(parse_formula("piecewise(1, time < t, 2)"), {}, still=["t"])) == {"moment()", "t"}
+    assert names(prepared(parse_formula("piecewise(1, late < 3, 2)"), {}, timed)) == {"moment()"}
+    assert names(prepared(parse_formula("floor(time)"), {})) == {"moment()"}
+    # Where nobody stops, a jump has to be seen by the error of a step.
+    assert "moment()" not in names(prepared(parse_formula("piecewise(1, time < S, 2)"), {}))
+    assert "moment()" not in names(prepared(parse_formula("floor(time/t)"), {}, still=["t"]))
     assert "moment()" not in names(prepared(parse_formula("time*t"), {}))
 
 

@@ -1,0 +1,379 @@
+"""A mechanism as a layer: it is the mechanism, with gradients, and what networks do keeps what is conserved."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import sbml_hybrid as sh
+from sbml_hybrid.errors import ModelError, UnknownName
+from sbml_hybrid.forecasting.engine import keras
+from sbml_hybrid.hybrid.grafts import Graft
+from sbml_hybrid.hybrid.simulate import Simulate
+
+ROOT = Path(__file__).resolve().parents[2]
+# Two states that exchange, one that a boundary species feeds; the start of B follows the parameter k.
+EXCHANGE = (
+    "compartment C = 2; species A in C, B in C, D in C, $F in C; v: A -> B; k*A; w: B -> A; q*B; u: $F -> D; r*F;"
+    "z: D -> ; 0.5*D; A = 4; B = 2*k; D = 0; F = 1; k = 0.5; q = 0.2; r = 0.3"
+)
+END, TOLERANCE = 4.0, 1e-6
+TIMES = np.array([0.0, 0.5, 1.0, 2.0, 4.0])
+
+
+def network(units=3, seed=0):
+    keras.utils.set_random_seed(seed)
+    return keras.layers.Dense(units, activation="tanh", dtype="float64")
+
+
+def exchange(tolerance=TOLERANCE, **settings):
+    settings = {"end": END, "parameters": ["k", "q"], "initial": ["A"], "controls": ["F"], "doses": ["B"]} | settings
+    grafts = settings.pop("grafts", [Graft(["v", "w"], network(), inputs=["A", "B", "theta:k", "age"])])
+    return Simulate(sh.load(EXCHANGE), grafts, tolerance=tolerance, **settings)
+
+
+def inputs(count=3, seed=0):
+    """Something for everything that the layer is given: random, and different for each trajectory."""
+    rng = np.random.default_rng(seed)
+    doses = np.zeros((count, len(TIMES), 1))
+    doses[:, 2, 0] = rng.uniform(0.5, 2, count)
+    return {
+        "times": np.tile(TIMES, (count, 1)),
+        "parameters": rng.uniform(0.3, 0.8, (count, 2)),
+        "initial": rng.uniform(2, 9, (count, 1)),
+        "controls": rng.uniform(0, 3, (count, len(TIMES), 1)),
+        "doses": doses,
+        "age": rng.uniform(-1, 1, count),
+    }
+
+
+def learned(layer, seed=0, size=0.5):
+    """Give the last layer of every graft random weights."""
+    rng = np.random.default_rng(seed)
+    for head in layer.heads:
+        for variable in head.last.variables:
+            variable.assign(rng.normal(0, size, variable.shape))
+
+
+def untrained(layer):
+    learned(layer, size=0.0)
+
+
+@pytest.fixture(scope="module")
+def hybrid(compiled):
+    return compiled(exchange())
+
+
+# -- the mechanism -----------------------------------------------------------------------------------
+
+
+def test_an_untrained_hybrid_is_what_libroadrunner_says_under_the_same_doses_and_controls(hybrid):
+    untrained(hybrid.layer)
+    given = inputs()
+
+    values, reached, _, _ = hybrid(**given)
+
+    assert reached.all()
+    model = sh.load(EXCHANGE)
+    for i in range(3):
+        k, q = given["parameters"][i]
+        amounts = given["controls"][i, :-1, 0]  # libroadrunner takes concentrations
+        fed = sh.Steps("F", TIMES[:-1].tolist(), (amounts / 2).tolist())
+        dose = sh.Dose("B", float(given["doses"][i, 2, 0]), time=1.0)
+        condition = sh.Condition("one", {"init(A)": float(given["initial"][i, 0])}, inputs=(fed, dose))
+        draw = pd.DataFrame({"k": [k], "q": [q]})
+        truth = sh.simulate(model, draw, times=TIMES, conditions=[condition], quantities=hybrid.layer.observables)
+        truth = truth["truth"].values[0]
+        np.testing.assert_allclose(values[i], truth, atol=3 * TOLERANCE * np.ptp(truth, axis=0).max())
+
+
+def test_initial_assignments_follow_the_parameters(hybrid):
+    given = inputs()
+
+    values = hybrid(**given)[0]
+
+    np.testing.assert_allclose(values[:, 0, hybrid.layer.observables.index("B")], 2 * given["parameters"][:, 0])
+    np.testing.assert_allclose(values[:, 0, hybrid.layer.observables.index("A")], given["initial"][:, 0] / 2)
+
+
+def test_each_trajectory_has_its_own_times_and_what_is_padded_is_masked(hybrid):
+    given = inputs()
+    untrained(hybrid.layer)
+    whole = hybrid(**given)[0]
+    short = {**given, "times": given["times"].copy()}
+    short["times"][1] = [0.0, 0.5, 1.0, np.nan, np.nan]
+    short["times"][2] = [0.0, 0.5, 1.0, 1.5, 2.0]
+
+    values, reached, _, _ = hybrid(**short)
+
+    assert reached.tolist() == [[1] * 5, [1, 1, 1, 0, 0], [1] * 5]
+    np.testing.assert_allclose(values[0], whole[0], rtol=1e-9)
+    np.testing.assert_allclose(values[1, :3], whole[1, :3], rtol=1e-5)
+    np.testing.assert_array_equal(values[1, 3:], values[1, [2, 2]])
+    assert np.isfinite(values).all()
+
+
+def test_a_trajectory_without_any_time_spoils_none(hybrid):
+    given = inputs()
+    whole = hybrid(**given)[0]
+    given["times"][1] = np.nan
+
+    values, reached, _, _ = hybrid(**given)
+
+    assert reached[1].sum() == 0 and np.isfinite(values).all()
+    np.testing.assert_allclose(values[[0, 2]], whole[[0, 2]], rtol=1e-9)
+
+
+# -- with networks -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_moieties_hold_with_any_weights(hybrid, seed):
+    learned(hybrid.layer, seed, size=2.0)
+    given = inputs(seed=seed) | {"doses": np.zeros((3, len(TIMES), 1))}
+
+    values = hybrid(**given)[0]
+
+    total = values[:, :, [hybrid.layer.observables.index(s) for s in "AB"]].sum(axis=2)
+    assert (np.ptp(total, axis=1) <= 1e-10 * total[:, 0]).all()
+    assert np.ptp(values[:, -1]) > 0
+
+
+def test_the_trace_has_what_the_mechanism_says_times_the_exponential_of_the_numbers(hybrid):
+    learned(hybrid.layer)
+    given = inputs()
+
+    values, _, own, used = hybrid(**given)
+
+    a, b = (values[:, :, hybrid.layer.observables.index(s)] for s in "AB")
+    k, q = given["parameters"].T[:, :, None]
+    np.testing.assert_allclose(own, np.stack([k * a, q * b], axis=2), rtol=1e-12)
+    head = hybrid.layer.heads[0]
+    columns = [a, b, k + 0 * a, given["age"][:, None] + 0 * a]
+    rows = keras.ops.convert_to_tensor(np.stack([c.ravel() for c in columns]))
+    from sbml_hybrid.mechanism.arrays import Arrays
+
+    numbers = np.array(head.numbers(rows, None, Arrays(keras.ops))).reshape(2, *a.shape)
+    np.testing.assert_allclose(used, own * np.exp(np.moveaxis(numbers, 0, 2)), rtol=1e-10)
+
+
+def test_gradients_are_differences_of_the_layer_itself(hybrid):
+    learned(hybrid.layer)
+    given = inputs()
+    weights = np.random.default_rng(1).normal(size=hybrid(**given)[0].shape)
+    by_inputs, by_variables = hybrid.gradient(weights, **given)
+
+    def difference(change):
+        above, below = (np.sum(hybrid(**change(sign))[0] * weights) for sign in (1e-3, -1e-3))
+        return (above - below) / 2e-3
+
+    rng = np.random.default_rng(2)
+    for name in ("parameters", "initial", "controls", "doses", "age"):
+        along = rng.normal(size=given[name].shape)
+        if name == "controls":
+            along[:, -1] = 0.0  # what holds after the last time changes nothing
+            assert (by_inputs[name][:, -1] == 0).all()
+        found = np.sum(by_inputs[name] * along)
+        expected = difference(lambda h, name=name, along=along: {**given, name: given[name] + h * along})
+        assert abs(found - expected) <= 1e-4 * np.linalg.norm(by_inputs[name]) * np.linalg.norm(along), name
+    for variable, by in zip(hybrid.layer.trainable_variables, by_variables, strict=True):
+        before, along = np.array(variable), rng.normal(size=variable.shape)
+
+        def moved(h, variable=variable, before=before, along=along):
+            variable.assign(before + h * along)
+            return given
+
+        expected = difference(moved)
+        variable.assign(before)
+        allowed = 1e-4 * np.linalg.norm(by) * np.linalg.norm(along)
+        assert abs(np.sum(by * along) - expected) <= allowed, variable.path
+
+
+def test_without_grafts_it_is_the_mechanism_and_the_others_share_their_weights():
+    layer = exchange(grafts=[Graft("v", network(), ["A"])])
+    layer.build()
+
+    bare, same = layer.without(), layer.without("v")
+
+    assert bare.heads == same.heads == [] and bare.places == ()
+    assert bare.accuracy == layer.accuracy
+    two = exchange(grafts=[Graft("v", network(), ["A"]), Graft("w", network(), ["B"])])
+    assert two.without("v").heads == [two.heads[1]]
+    with pytest.raises(UnknownName, match="No graft on 'v2' in the layer"):
+        two.without("v2")
+
+
+def test_trajectories_that_run_out_of_steps_are_masked(compiled):
+    layer = compiled(exchange(grafts=[], steps=4, doses=[], controls=[], parameters=["k"], initial=[]))
+
+    values, reached, _, _ = layer(times=TIMES[None], parameters=[[0.5]])
+
+    assert reached[0, 0] == 1 and reached[0, -1] == 0
+    assert (np.diff(reached[0]) <= 0).all()
+    assert np.isfinite(values).all()
+
+
+def test_the_repressilator_is_within_the_tolerance_and_says_so(compiled):
+    model = sh.load(ROOT / "models" / "repressilator.ant")
+    names = list(sh.around(model, 1.5))[:3]
+    layer = Simulate(model, end=200, parameters=names, tolerance=1e-3, prior=sh.around(model, 1.5, of=names))
+    draws = sh.sample(sh.around(model, 1.5, of=names), 6, seed=3)
+    times = np.linspace(0, 200, 21)
+
+    values, reached, _, _ = compiled(layer)(times=np.tile(times, (6, 1)), parameters=draws[names].to_numpy())
+
+    truth = sh.simulate(model, draws, times=times, quantities=layer.observables)["truth"].values
+    assert reached.all() and layer.accuracy.error <= 1e-3
+    ranges = np.ptp(truth, axis=1).max(axis=0)
+    assert (np.abs(values - truth) / ranges).max() <= 2e-3  # other draws than those it was measured with
+    assert "largest error" in str(layer.accuracy)
+
+
+# -- what is refused ---------------------------------------------------------------------------------
+
+BAD = {
+    "a port that is not there": ({"grafts": [Graft("vv", len, ["A"])]}, UnknownName, r"No port 'vv'.*Did you mean 'v'"),
+    "two grafts on a port": (
+        {"grafts": [Graft("v", len, ["A"]), Graft(["w", "v"], len, ["B"])]},
+        ModelError,
+        "Two grafts act on v.*one network with the inputs of both",
+    ),
+    "an input that is not known yet": (
+        {"grafts": [Graft("init(A)", len, ["B"])]},
+        ModelError,
+        r"init\(A\) is set before the simulation, when B .* is not known. Try: inputs that stand still",
+    ),
+    "ports of different times": (
+        {"grafts": [Graft(["v", "init(A)"], len, ["age"])]},
+        ModelError,
+        "One graft acts at one time, but v in the right-hand side, .* before the simulation. Try: a graft for each",
+    ),
+    "a parameter that is not given": (
+        {"grafts": [Graft("v", len, ["theta:r"])]},
+        UnknownName,
+        r"No given parameter 'r'.*Known: k, q",
+    ),
+    "an unknown parameter": ({"parameters": ["kk"], "grafts": []}, UnknownName, "No parameter 'kk'.*Did you mean 'k'"),
+    "an unknown control": ({"controls": ["A"]}, UnknownName, "No parameter or boundary species to control 'A'"),
+    "an unknown dose": ({"doses": ["G"]}, UnknownName, "No species that changes 'G'"),
+    "a control that is given": ({"controls": ["k"]}, ModelError, "k is both a parameter and a control"),
+    "an unknown observable": ({"observables": ["AA"]}, UnknownName, "'AA'.*Did you mean 'A'"),
+    "a negative end": ({"end": -1.0}, ValueError, r"end must be a time above 0, got -1\.0"),
+    "an end that is no number": ({"end": float("nan")}, ValueError, "end must be a time above 0, got nan"),
+    "a tolerance of 1": ({"tolerance": 1.0}, ValueError, r"tolerance must be between 0 and 1.* got 1\.0"),
+    "an unknown precision": (
+        {"precision": "float16"},
+        ValueError,
+        "precision must be float64 or float32, got 'float16'",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_cannot_be_is_refused_with_what_to_try(what):
+    settings, kind, message = BAD[what]
+
+    with pytest.raises(kind, match=message):
+        exchange(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"mode": "times"}, "mode must be one of scale, replace, add, got 'times'"),
+        ({"inputs": []}, "one input or more"),
+        ({"network": 3}, "The network of a graft on v must be a Keras layer, got 3"),
+        ({"fold": 0.5}, "fold bounds a scale and must be above 1, got 0.5"),
+        ({"mode": "add", "substrate_gate": True}, "substrate_gate is for mode 'replace', got mode 'add'"),
+        ({"share": [["v", "w"]]}, "No port to share 'w'"),
+    ],
+)
+def test_a_graft_that_cannot_be_is_refused(settings, message):
+    with pytest.raises((ValueError, KeyError), match=message):
+        Graft(**{"port": "v", "network": network(), "inputs": ["A"]} | settings)
+
+
+def test_a_network_that_gives_more_than_features_is_refused_by_name():
+    shaped = keras.Sequential([keras.layers.Dense(4), keras.layers.Reshape((2, 2))])
+    layer = exchange(grafts=[Graft("v", shaped, ["A"])])
+
+    with pytest.raises(ModelError, match=r"The network of the graft on v must give \(trajectory, feature\), but gives"):
+        layer.build()
+
+
+def test_a_gate_on_what_is_no_reaction_is_refused():
+    with pytest.raises(ModelError, match="k of text is no reaction, so it has no substrates"):
+        exchange(parameters=["q"], grafts=[Graft("k", network(), ["A"], mode="replace", substrate_gate=True)])
+
+
+def test_an_event_of_the_state_is_refused_by_name():
+    with pytest.raises(ModelError, match="Event 'bang' of text depends on A, which changes in time"):
+        Simulate(sh.load("v: A -> ; k*A; A = 4; k = 1; bang: at (A < 2): A = 4"), end=3)
+
+
+def in_a_process(backend, code, **also):
+    variables = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT), **also}
+    return subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, timeout=600)
+
+
+def test_jax_in_float32_is_refused_where_float64_is_asked_for():
+    pytest.importorskip("jax")
+    code = (
+        "import sbml_hybrid as sh; from sbml_hybrid.hybrid.simulate import Simulate\n"
+        "Simulate(sh.load('A -> ; k*A; A = 1; k = 1'), end=1)"
+    )
+
+    done = in_a_process("jax", code, JAX_ENABLE_X64="0")
+
+    assert "JAX computes in float32 unless it is told otherwise. Try: jax.config.update" in done.stderr
+
+
+# -- what takes longer -------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("factor", [0.1, 2.0, 10.0])
+def test_laws_that_a_network_scales_are_laws_with_scaled_constants(compiled, factor):
+    model = sh.load(ROOT / "models" / "huang_ferrell_1996.ant")
+    reactions = list(model.laws)
+    layer = Simulate(model, [Graft(reactions, network(), ["KK_pp"])], end=60, tolerance=1e-4)
+    times = np.linspace(0, 60, 13)
+    run = compiled(layer)
+    layer.heads[0].last.bias.assign(np.full(len(reactions), np.log(factor)))
+
+    values, reached, _, _ = run(times=times[None])
+
+    # With every rate constant times the factor, time runs faster by it.
+    truth = sh.simulate(model, None, times=times * factor, quantities=layer.observables)["truth"].values
+    assert reached.all()
+    assert (np.abs(values - truth) / np.ptp(truth, axis=(0, 1))).max() < 2e-3
+
+
+@pytest.mark.slow
+def test_tensorflow_and_jax_give_the_same_loss_and_gradient():
+    pytest.importorskip("jax")
+    code = f"""
+import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}]
+import numpy as np, test_simulate as t
+from conftest import Compiled
+run = Compiled(t.exchange())
+rng = np.random.default_rng(5)
+for variable in run.layer.trainable_variables:
+    variable.assign(rng.normal(0, 0.5, variable.shape))
+given = t.inputs()
+weights = rng.normal(size=(3, 5, 3))
+by_inputs, by_variables = run.gradient(weights, **given)
+loss = np.sum(run(**given)[0] * weights)
+print(*np.concatenate([[loss], *(by_inputs[n].ravel() for n in sorted(by_inputs)), *(g.ravel() for g in by_variables)]))
+"""
+    found = []
+    for backend in ("tensorflow", "jax"):
+        done = in_a_process(backend, code, JAX_ENABLE_X64="1")
+        assert done.returncode == 0, done.stderr[-3000:]
+        found.append(np.array(done.stdout.split(), float))
+
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6, atol=1e-9 * np.abs(found[0]).max())
