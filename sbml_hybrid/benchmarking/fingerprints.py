@@ -32,9 +32,9 @@ _COMPUTING = (
 def fingerprint(*values: Any) -> str:
     """Return 32 hex digits that change whenever any of the values changes.
 
-    For numbers, text, containers, arrays, datasets, frozen records (also nested), models and networks. Anything else counts by
-    its `repr`; one that holds a memory address differs from run to run, so such a thing is computed anew, never reused
-    by mistake.
+    For numbers, text, containers, arrays, datasets, frozen records (also nested), models and networks. Anything else
+    counts by its `repr`; one that holds a memory address differs from run to run, so such a thing is computed anew,
+    never reused by mistake.
     """
     digest = hashlib.blake2b(digest_size=16)
     _feed(digest, values)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from sbml_hybrid.data.windows import Windows
 from sbml_hybrid.errors import DataError, SolverError
-from sbml_hybrid.hybrid.accuracy import DRAWS, POINTS, Reference
+from sbml_hybrid.hybrid.accuracy import DRAWS, Reference
 from sbml_hybrid.hybrid.plan import Plan
 from sbml_hybrid.mechanism.initial import InitialValues, depends_on
 from sbml_hybrid.mechanism.kinetics import mentions_time
@@ -32,7 +32,7 @@ _LEAST = 1e-3  # of its largest amount: what a species can grow from that is not
 _NEGATIVE = 1e-6  # of its largest size: what is less below zero is an error of the solver
 _SWEEPS = 4  # over all moieties; one is enough where no species is in two of them
 _KEPT = 1e-4  # of a total: what is a moiety to a solver
-_MOST_TIMES = 4001
+_POINTS, _MOST_TIMES = (25, 101), 4001  # of a piece, at least and at most; of a course
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,21 +277,24 @@ class Library:
         What was drawn.
     times, states
         Times (time,), and states (draw, time, state).
+    points
+        How many of the times a piece has.
     """
 
     draws: pd.DataFrame
     times: np.ndarray
     states: np.ndarray
+    points: int
 
     def pieces(self, plan: Plan) -> Reference:
         """Return a piece of each course as long as `plan`, as what a simulation that starts there must give.
 
         The pieces start evenly between the start and the end of the whole.
         """
-        count, points = self.states.shape[:2]
-        first = np.linspace(0, points - POINTS, count).round().astype(int)
+        count, all_points = self.states.shape[:2]
+        first = np.linspace(0, all_points - self.points, count).round().astype(int)
         own = InitialValues(plan.model)
-        states = np.stack([course[at : at + POINTS] for course, at in zip(self.states, first, strict=True)])
+        states = np.stack([course[at : at + self.points] for course, at in zip(self.states, first, strict=True)])
         start = dict(zip((f"init({species_of(v)})" for v in plan.odes.variables), states[:, 0].T, strict=True))
         columns = [
             self.draws[n].to_numpy(float) if n in self.draws
@@ -300,19 +303,19 @@ class Library:
             for n in plan.varied
         ]  # fmt: skip
         varied = np.stack(columns, axis=1) if columns else np.zeros((count, 0))
-        return Reference(varied, self.times[:POINTS], states)
+        return Reference(varied, self.times[: self.points], states)
 
 
-def library_of(plan: Plan, draws: pd.DataFrame, span: float, end: float) -> Library:
-    """Simulate draws up to `end`, with 100 steps to a span.
+def library_of(plan: Plan, draws: pd.DataFrame, span: float, points: int) -> Library:
+    """Simulate draws up to the end of `plan`, with so many points in a span.
 
     Raises
     ------
     SolverError
         None of them could be simulated.
     """
-    points = min(int(np.ceil(POINTS * max(end / span, 1.0))), _MOST_TIMES)
-    times = span / (POINTS - 1) * np.arange(max(points, POINTS))
+    points = int(np.clip(points, *_POINTS))
+    times = span / (points - 1) * np.arange(np.clip(np.ceil(points * plan.end / span), points, _MOST_TIMES))
     if not len(draws.columns):
         draws = draws.iloc[:1]
     states = states_of(plan, draws if len(draws.columns) else None, times)
@@ -325,7 +328,7 @@ def library_of(plan: Plan, draws: pd.DataFrame, span: float, end: float) -> Libr
     if not len(draws.columns):
         states, good = np.repeat(states, DRAWS, axis=0), np.ones(DRAWS, bool)
         draws = pd.DataFrame(index=range(DRAWS))
-    return Library(draws[good].reset_index(drop=True), times, states[good])
+    return Library(draws[good].reset_index(drop=True), times, states[good], points)
 
 
 def states_of(plan: Plan, draws: pd.DataFrame | None, times: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Grafts as plain values: their networks as settings and arrays, so that copies are trained and none crosses a process."""
+"""Grafts as plain values: copies of their networks are trained, and no live network crosses a process."""
 
 from __future__ import annotations
 

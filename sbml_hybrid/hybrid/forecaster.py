@@ -1,4 +1,4 @@
-"""The forecaster `Hybrid`: a mechanism with networks grafted on it, and a network that reads its state off a history."""
+"""A forecaster that is a mechanism: one network reads its state off a history, others are grafted on it."""
 
 from __future__ import annotations
 
@@ -169,16 +169,19 @@ class Hybrid(Forecaster):
         reason = reason_to_start_at_zero(plan, ports, reads_time)
         assimilation = assimilation_of(plan, list(laws), known, self.fold, past, restarts=not reason)
         reach = float((past.query_times[:, -1] - assimilation.begins(past)).max())
+        points = past.times.shape[1] + past.query_times.shape[1]
         library = None
         if reason:
             log.info("%s: %s starts at time 0 for every forecast: %s", self.name, self.model.source, reason)
         else:
             draws = draws_for(laws, past.static[:, list(known.values())], list(known), DRAWS, lesson.seed)
-            library = library_of(plan, draws, reach, plan.end)
+            library = library_of(plan, draws, reach, points)
             assimilation = assimilation.informed(library, [port for port in ports if port.endswith("'")])
         shapes = {name: x.shape[1:] for name, x in network_inputs(preparation, past).items()}
-        start = HybridForecast(self, grafts, preparation, assimilation, past.inputs, shapes, reach, None, {}, ())
-        layer = start.layer(reach, library, laws)
+        start = HybridForecast(
+            self, grafts, preparation, assimilation, past.inputs, shapes, reach, points, None, {}, ()
+        )
+        layer = start.layer(1, library, laws)
         log.info("%s: %s", self.name, layer.accuracy)
         return replace(start, accuracy=layer.accuracy, ranges=dict(layer._ranges))
 
@@ -242,6 +245,8 @@ class HybridForecast:
         Shapes of the inputs of the network in front.
     reach
         How long a simulation was at most in training, in the model's time unit.
+    points
+        How many times it was asked for.
     accuracy, ranges
         What was measured before training.
     arrays
@@ -255,6 +260,7 @@ class HybridForecast:
     columns: tuple[str, ...]
     shapes: Mapping[str, Sequence[int]]
     reach: float
+    points: int
     accuracy: Accuracy | None
     ranges: Mapping[str, Sequence[float]]
     arrays: tuple[np.ndarray, ...]
@@ -280,7 +286,7 @@ class HybridForecast:
         return found
 
     def _answers(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        live = self._reaching(float(inputs["times"].max(initial=0.0)))
+        live = self._reaching(float(inputs["times"].max(initial=0.0)), inputs["times"].shape[1])
         n = len(inputs["times"])
         answers = []
         for start in range(0, n, _ROWS_AT_ONCE):
@@ -302,32 +308,35 @@ class HybridForecast:
         return {name for said in self.grafts["grafts"] for name in said["inputs"]}
 
     @cached_property
-    def _live(self) -> dict[float, Assimilated]:
+    def _live(self) -> dict[int, Assimilated]:
         return {}
 
-    def _reaching(self, end: float) -> Assimilated:
-        """The live networks, with a simulation that goes far enough."""
-        wanted = self.reach
-        while wanted < end * (1 - 1e-9):
-            wanted *= 2
-        if wanted not in self._live:
-            self._live[wanted] = self.assembled(0, wanted)
-        return self._live[wanted]
+    def _reaching(self, end: float, points: int) -> Assimilated:
+        """The live networks, with a simulation that goes far enough, in steps enough for so many times."""
+        longer = 1
+        while self.reach * longer < end * (1 - 1e-9) or self.points * longer < points:
+            longer *= 2
+        if longer not in self._live:
+            self._live[longer] = self.assembled(0, longer)
+        return self._live[longer]
 
-    def assembled(self, seed: int, end: float | None = None) -> Assimilated:
-        """Return the live networks: with the weights that were learned, or untrained, from a seed."""
+    def assembled(self, seed: int, longer: int = 1) -> Assimilated:
+        """Return the live networks: with the weights that were learned, or untrained, from a seed.
+
+        `longer` is how many times as long the simulation is as it was at most in training.
+        """
         from sbml_hybrid.hybrid.assimilated import Assimilated, encoder
 
         scaling = self.preparation.scaling
         front = encoder(self.shapes, self.assimilation.count, self.hybrid.units, seeds_from(seed))
-        layer = self.layer(self.reach if end is None else end)
+        layer = self.layer(longer)
         live = Assimilated(front, layer, self.assimilation, scaling.centre, scaling.spread, self.hybrid.penalties)
         if self.arrays:
             live.set_weights(list(self.arrays))
         return live
 
-    def layer(self, end: float, library: Any = None, laws: Mapping[str, Any] | None = None) -> Any:
-        """Return the simulation layer up to `end`; measured on a library or on laws, where it was not before."""
+    def layer(self, longer: int = 1, library: Any = None, laws: Mapping[str, Any] | None = None) -> Any:
+        """Return the simulation layer; measured on a library or on laws, where it was not before."""
         from sbml_hybrid.hybrid.accuracy import measured
         from sbml_hybrid.hybrid.grafts import placed
         from sbml_hybrid.hybrid.ranges import ranges_of
@@ -336,7 +345,7 @@ class HybridForecast:
         hybrid, assimilation = self.hybrid, self.assimilation
         grafts = from_plain(self.grafts)
         settings = {
-            "end": end,
+            "end": self.reach * longer,
             "parameters": assimilation.parameters,
             "initial": assimilation.initial,
             "observables": dict(assimilation.plan.observables),
@@ -345,12 +354,13 @@ class HybridForecast:
         }
         if self.accuracy is not None:
             # A trajectory that is twice as long may take twice as many steps.
-            steps = int(np.ceil(self.accuracy.steps * end / self.reach))
-            longer = replace(self.accuracy, steps=steps)
-            return Simulate(hybrid.model, grafts, **settings, accuracy=longer, ranges=dict(self.ranges))
+            accuracy = replace(self.accuracy, steps=self.accuracy.steps * longer)
+            return Simulate(hybrid.model, grafts, **settings, accuracy=accuracy, ranges=dict(self.ranges))
         if library is None:
             return Simulate(hybrid.model, grafts, **settings, prior=dict(laws or {}))
-        plan = replace(assimilation.plan, end=end, parameters=assimilation.parameters, initial=assimilation.initial)
+        plan = replace(
+            assimilation.plan, end=self.reach, parameters=assimilation.parameters, initial=assimilation.initial
+        )
         exact = library.pieces(plan)
         accuracy = measured(plan, exact, hybrid.tolerance, None, _PRECISE[hybrid.precision])
         places = [placed(g, hybrid.model, settings["observables"], assimilation.parameters) for g in grafts]
