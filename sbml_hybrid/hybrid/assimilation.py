@@ -117,6 +117,8 @@ class Assimilation:
     def begins(self, past: Windows) -> np.ndarray:
         """Return the time at which the simulation of each window starts (window,)."""
         first = past.times[:, 0]
+        if first.min(initial=0.0) < 0:
+            raise DataError(f"A mechanism starts at time 0, and the data begins at {first.min():g}. Shift the times.")
         return np.where(first <= self.early, 0.0, first) if self.restarts else np.zeros(len(past))
 
     def inputs(self, past: Windows) -> dict[str, np.ndarray]:
@@ -129,10 +131,6 @@ class Assimilation:
             the history ``base`` (window, state), the model's own state there, and ``early`` (window, 1), 1 where it
             starts at time 0 all the same.
         """
-        if len(past) and past.times.min() < 0:
-            raise DataError(
-                f"A mechanism starts at time 0, and the data begins at {past.times.min():g}. Shift the times."
-            )
         begins = self.begins(past)
         times = np.concatenate([past.times, past.query_times], axis=1) - begins[:, None]
         known = past.static[:, list(self.known.values())]
