@@ -96,7 +96,7 @@ def train(
         loss=masked_square_error,
     )
     log.info("%s: trains on %s with %s, on %d windows", label, device(), keras.backend.backend(), len(learned_from))
-    untrained = network.get_weights(), network.evaluate(checks or batches, verbose=0)
+    untrained = network.get_weights(), network.evaluate(checks or batches, verbose=0, return_dict=True)["loss"]
     history = network.fit(
         batches,
         validation_data=checks,
