@@ -15,8 +15,8 @@ import numpy as np
 from sbml_hybrid.data.windows import Windows
 from sbml_hybrid.errors import DataError, is_number, unknown_name
 from sbml_hybrid.forecasting.forecaster import Forecaster, Lesson
-from sbml_hybrid.forecasting.networks.network import network_inputs
-from sbml_hybrid.forecasting.paths import draws_for, priors_for, quantities_among
+from sbml_hybrid.forecasting.mechanistic import residual_inputs
+from sbml_hybrid.forecasting.paths import Mechanism, NominalPath, draws_for, priors_for, quantities_among
 from sbml_hybrid.forecasting.preparation import Preparation
 from sbml_hybrid.hybrid.copies import from_plain, seeds_from, to_plain
 from sbml_hybrid.measurement.observables import unlike
@@ -177,10 +177,8 @@ class Hybrid(Forecaster):
             draws = draws_for(laws, past.static[:, list(known.values())], list(known), DRAWS, lesson.seed)
             library = library_of(plan, draws, reach, points)
             assimilation = assimilation.informed(library, [port for port in ports if port.endswith("'")])
-        shapes = {name: x.shape[1:] for name, x in network_inputs(preparation, past).items()}
-        start = HybridForecast(
-            self, grafts, preparation, assimilation, past.inputs, shapes, reach, points, None, {}, ()
-        )
+        start = HybridForecast(self, grafts, preparation, assimilation, past.inputs, {}, reach, points, None, {}, ())
+        start = replace(start, shapes={name: x.shape[1:] for name, x in start.read(past).items()})
         layer = start.layer(1, library, laws)
         log.info("%s: %s", self.name, layer.accuracy)
         return replace(start, accuracy=layer.accuracy, ranges=dict(layer._ranges))
@@ -299,9 +297,16 @@ class HybridForecast:
 
     def inputs(self, past: Windows) -> dict[str, np.ndarray]:
         """Return what the networks and the simulation are given, by name."""
-        read = network_inputs(self.preparation, past)
+        read = self.read(past)
         columns = {name: past.static[:, i] for i, name in enumerate(self.columns) if name in self._read_columns}
         return {"steps": read["steps"], "context": read["context"], **self.assimilation.inputs(past), **columns}
+
+    def read(self, past: Windows) -> dict[str, np.ndarray]:
+        """Return what the network in front reads: as others, and how the history differs from the model's own."""
+        mechanism = Mechanism(self.hybrid.model, dict(self.assimilation.plan.observables), jobs=1)
+        path = NominalPath(mechanism, dict(self.assimilation.known)).along(past)
+        read = residual_inputs(self.preparation, past, path)
+        return {name: read[name] for name in ("steps", "context")}
 
     @property
     def _read_columns(self) -> set[str]:
