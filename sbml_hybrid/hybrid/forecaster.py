@@ -94,7 +94,7 @@ class Hybrid(Forecaster):
     units: int = 32
     epochs: int = 30
     batch: int = 64
-    rate: float = 3e-3
+    rate: float = 1e-2
     tolerance: float = 1e-2
     precision: str = "float32"
 

@@ -272,7 +272,7 @@ def test_studies_and_the_command_line_know_it_by_its_name(model):
 def test_it_beats_persistence_and_the_mechanism_alone(model):
     train, test = sh.split(lab(model, draws=60), test=0.25, seed=0)
 
-    fitted = sh.Hybrid(model, epochs=15, fold=1.5, rate=1e-2).fit(train, **SIZES)
+    fitted = sh.Hybrid(model, epochs=15, fold=1.5).fit(train, **SIZES)
 
     for origin in (4, 7, 10):
         history = test.isel(time=slice(0, origin))
@@ -301,7 +301,7 @@ def test_times_of_their_own_and_grafts_that_learn_a_missing_reaction(model):
     data = lab(model, draws=40, times=sh.irregular(40, (10, 14), 12.0, seed=0), keep=0.9)
     given = Perceptron(6, 1, seed=0)
     hybrid = sh.Hybrid(
-        incomplete, sh.Graft("turn", given, ["ES"]), estimate=["k1"], epochs=6, rate=1e-2,
+        incomplete, sh.Graft("turn", given, ["ES"]), estimate=["k1"], epochs=2, units=8,
         penalties=[sh.penalties.LeastAction(weight=1e-3)],
     )  # fmt: skip
 
