@@ -58,6 +58,7 @@ _PLACES = {
     "MLP": "forecasting.networks.mlp",
     "GRU": "forecasting.networks.gru",
     "Residual": "forecasting.mechanistic",
+    "Hybrid": "hybrid.forecaster",
     "batches": "forecasting.batches",
     "load_forecaster": "forecasting.forecaster",
     "Simulate": "hybrid.simulate",

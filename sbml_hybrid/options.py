@@ -145,7 +145,7 @@ def _benchmark_options(verbs) -> None:
     verb.add_argument(
         "--rivals",
         default="ridge,random forest,gru",
-        help="forecasters, with commas: persistence, series-mean, ridge, random-forest, mlp, gru, residual",
+        help="forecasters, with commas: persistence, series-mean, ridge, random-forest, mlp, gru, residual, hybrid",
     )
     verb.add_argument("--lookback", type=int, required=True, help="how many time points a forecaster sees")
     verb.add_argument("--horizon", type=int, required=True, help="how many time points it then forecasts")

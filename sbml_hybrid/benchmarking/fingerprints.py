@@ -32,9 +32,9 @@ _COMPUTING = (
 def fingerprint(*values: Any) -> str:
     """Return 32 hex digits that change whenever any of the values changes.
 
-    For numbers, text, containers, arrays, datasets, frozen records (also nested) and models. Anything else counts by
-    its `repr`; one that holds a memory address differs from run to run, so such a thing is computed anew, never reused
-    by mistake.
+    For numbers, text, containers, arrays, datasets, frozen records (also nested), models and networks. Anything else
+    counts by its `repr`; one that holds a memory address differs from run to run, so such a thing is computed anew,
+    never reused by mistake.
     """
     digest = hashlib.blake2b(digest_size=16)
     _feed(digest, values)
@@ -68,6 +68,8 @@ def _feed(digest, value: Any) -> None:
             _feed(digest, item)
     elif hasattr(value, "sbml") and hasattr(value, "hash"):
         _feed(digest, ("model", value.hash))
+    elif hasattr(value, "get_config") and hasattr(value, "get_weights"):
+        _feed(digest, ("network", type(value).__qualname__, value.get_config(), value.get_weights()))
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
         _feed(digest, (kind, {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,10 +72,18 @@ class Schedule:
     patience: int
 
 
-def train(network: keras.Model, examples: Examples, schedule: Schedule, seed: int, label: str) -> None:
+def train(
+    network: keras.Model,
+    examples: Examples,
+    schedule: Schedule,
+    seed: int,
+    label: str,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> None:
     """Train `network` in place, and leave it with the weights that were best on held-out draws.
 
-    With fewer than four draws none are held out, and it is the training error that must fall.
+    With fewer than four draws none are held out, and it is the training error that must fall. `callbacks` are told of
+    every epoch before the others are.
     """
     rng = np.random.default_rng(seed)
     held_out = _held_out(examples.draw, rng)
@@ -87,7 +96,7 @@ def train(network: keras.Model, examples: Examples, schedule: Schedule, seed: in
         loss=masked_square_error,
     )
     log.info("%s: trains on %s with %s, on %d windows", label, device(), keras.backend.backend(), len(learned_from))
-    untrained = network.get_weights(), network.evaluate(checks or batches, verbose=0)
+    untrained = network.get_weights(), network.evaluate(checks or batches, verbose=0, return_dict=True)["loss"]
     history = network.fit(
         batches,
         validation_data=checks,
@@ -95,12 +104,13 @@ def train(network: keras.Model, examples: Examples, schedule: Schedule, seed: in
         shuffle=False,  # the batches shuffle themselves; Keras would use the global generator
         verbose=0,
         callbacks=[
+            *callbacks,
             keras.callbacks.ReduceLROnPlateau(watched, _COOLING, _PLATEAU, min_lr=schedule.rate * 0.01),
             keras.callbacks.EarlyStopping(watched, patience=schedule.patience, restore_best_weights=True),
             _Progress(label, schedule.epochs, watched),
         ],
     )
-    if not min(history.history[watched]) < untrained[1]:
+    if not np.nanmin([np.inf, *history.history[watched]]) < untrained[1]:
         log.info("%s: training gained nothing, so the network stays as it began", label)
         network.set_weights(untrained[0])
 

@@ -18,6 +18,7 @@ KINDS = {
     "MLP": "MLP",
     "GRU": "GRU",
     "residual": "Residual",
+    "hybrid": "Hybrid",
 }
 
 
