@@ -156,6 +156,7 @@ def find(system: System, method: Method, start: Any, schedule: Schedule, toleran
 
     begins = xp.cumsum(schedule.lengths, axis=1) - schedule.lengths
     span = xp.sum(schedule.lengths, axis=1)
+    span = xp.where(span > 0, span, xp.ones_like(span))  # one that ends where it begins has a step too, of length 0
     smallest = 1e-18 * span
     none = xp.zeros_like(whole)
     begin = (

@@ -325,6 +325,12 @@ def test_an_unfinished_trajectory_is_counted_and_training_goes_on(caplog):
     assert caplog.text.count("3 of 4 trajectories did not arrive") == 1 and "steps= above 8" in caplog.text
 
 
+def test_a_trajectory_that_is_asked_for_its_start_alone_arrives(untrained):
+    answer = untrained.predict({"times": np.zeros((2, 1))})
+
+    np.testing.assert_array_equal(answer, np.full((2, 1, 1), 10.0))
+
+
 # -- slow: several compilations --------------------------------------------------------------------
 
 
