@@ -364,7 +364,7 @@ def test_values_are_those_of_numpy_and_gradients_finite(name, usual, x, y):
         assert np.isfinite(gradient).all()
 
 
-@given(x=st.floats(0.01, 100), n=st.floats(-3, 3))
+@given(x=st.floats(0.01, 100), n=st.floats(-3, 3, allow_subnormal=False))  # engines flush subnormals to 0
 def test_gradients_of_positive_numbers_are_the_usual_ones(x, n):
     _, of_power = value_and_gradient(KERAS.power, x, n)
     _, of_quotient = value_and_gradient(KERAS.divide, n, x)
