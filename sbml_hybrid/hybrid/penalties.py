@@ -14,11 +14,11 @@ from typing import Any, ClassVar, Literal, Protocol, get_args
 
 from sbml_hybrid.errors import unknown_name
 from sbml_hybrid.hybrid.laws import distance, require_laws
+from sbml_hybrid.hybrid.ports import AtPorts, centred, log_size, mask, mean_of, ops, size_of, unit_of
 from sbml_hybrid.hybrid.trace import Trace
 from sbml_hybrid.hybrid.weights import Weight, require_one_of, require_positive, require_weight
 
 Size = Literal["relative", "absolute", "log"]
-NOTHING = 1e-30  # sizes below it are none: float32 cannot divide by them
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,16 +124,16 @@ class LeastAction(_OfPorts):
 
     def value(self, recorded: Recorded) -> Any:
         """Return the mean squared size of what the networks add."""
-        xp = _ops()
-        at = _AtPorts.of(self, recorded, only="scale" if self.size == "log" else None)
+        xp = ops()
+        at = AtPorts.of(self, recorded, only="scale" if self.size == "log" else None)
         if self.size == "absolute":
             action = at.learned
         elif self.size == "log":
-            action = _log_size(at.value) - _log_size(at.own)
+            action = log_size(at.value) - log_size(at.own)
         else:
-            size = _unit(at.own, at.learned, at.there)
+            size = unit_of(at.own, at.learned, at.there)
             action = at.learned / size / xp.maximum(at.given(xp.abs(at.own) / size), self.floor)
-        return xp.mean(_mean(xp.square(action), at.there))
+        return xp.mean(mean_of(xp.square(action), at.there))
 
 
 @dataclass(frozen=True)
@@ -154,15 +154,15 @@ class MechanismAlone(_Weighted):
 
     def value(self, recorded: Recorded) -> Any:
         """Return the mean squared relative difference."""
-        xp = _ops()
+        xp = ops()
         if recorded.reduced is None:
             raise ValueError("MechanismAlone needs the prediction without networks: give Recorded(reduced=...).")
-        there = _mask(recorded.trace.reached)
+        there = mask(recorded.trace.reached)
         if recorded.reduced_reached is not None:
-            there = xp.logical_and(there, _mask(recorded.reduced_reached))
+            there = xp.logical_and(there, mask(recorded.reduced_reached))
         prediction = xp.where(there, recorded.prediction, 0.0)
         difference = xp.where(there, recorded.reduced, 0.0) - prediction
-        return xp.mean(_mean(xp.square(difference / _unit(prediction, difference, there)), there))
+        return xp.mean(mean_of(xp.square(difference / unit_of(prediction, difference, there)), there))
 
 
 @dataclass(frozen=True)
@@ -192,13 +192,13 @@ class Independence(_OfPorts):
 
     def value(self, recorded: Recorded) -> Any:
         """Return the mean squared correlation."""
-        xp = _ops()
-        at = _AtPorts.of(self, recorded)
-        own = _centred(at.own / _size(at.there, at.own), at.there)
-        learned = _centred(at.learned / _size(at.there, at.own, at.learned), at.there)
-        together = _mean(own * learned, at.there)
+        xp = ops()
+        at = AtPorts.of(self, recorded)
+        own = centred(at.own / size_of(at.there, at.own), at.there)
+        learned = centred(at.learned / size_of(at.there, at.own, at.learned), at.there)
+        together = mean_of(own * learned, at.there)
         for part in (own, learned):
-            together = together / xp.sqrt(_mean(xp.square(part), at.there) + self.floor**2)
+            together = together / xp.sqrt(mean_of(xp.square(part), at.there) + self.floor**2)
         return xp.mean(xp.square(together))
 
 
@@ -229,9 +229,9 @@ class Identity(_OfPorts):
 
     def value(self, recorded: Recorded) -> Any:
         """Return the mean relative squared distance."""
-        xp = _ops()
-        at = _AtPorts.of(self, recorded)
-        size = _unit(at.own, at.learned, at.there)
+        xp = ops()
+        at = AtPorts.of(self, recorded)
+        size = unit_of(at.own, at.learned, at.there)
         times = xp.sum(xp.cast(at.there, at.own.dtype), axis=1)  # (trajectory, 1)
         distance, energy = (
             xp.sum(xp.square(part / size), axis=1) / xp.maximum(times, 1.0) for part in (at.learned, at.own)
@@ -271,10 +271,10 @@ class Sensitivity(_OfPorts):
 
     def value(self, recorded: Recorded) -> Any:
         """Return the mean excess, from 0 to 1."""
-        xp = _ops()
-        at = _AtPorts.of(self, recorded)
-        size = _size(at.there, at.own, at.learned)
-        own, learned = (_mean(xp.square(_centred(x / size, at.there)), at.there) for x in (at.own, at.learned))
+        xp = ops()
+        at = AtPorts.of(self, recorded)
+        size = size_of(at.there, at.own, at.learned)
+        own, learned = (mean_of(xp.square(centred(x / size, at.there)), at.there) for x in (at.own, at.learned))
         return xp.mean(xp.relu(learned - own) / (learned + own + self.floor**2))
 
 
@@ -307,7 +307,7 @@ class ParameterPrior(_Weighted):
 
     def value(self, recorded: Recorded) -> Any:
         """Return minus the mean log density, 0 for the likeliest parameters."""
-        xp = _ops()
+        xp = ops()
         parameters, names = recorded.trace.parameters, tuple(recorded.parameter_names)
         total = 0.0
         for name, law in self.laws.items():
@@ -337,7 +337,7 @@ class InputLasso(_OfPorts):
 
     def value(self, recorded: Recorded) -> Any:
         """Return the sum of the rows' lengths."""
-        xp = _ops()
+        xp = ops()
         kernels = recorded.kernels
         ports = tuple(kernels) if self.ports is None else self.ports
         if not ports:
@@ -353,92 +353,3 @@ class InputLasso(_OfPorts):
 
 
 # -- what penalties of ports share ---------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _AtPorts:
-    """T and value at the ports a penalty is about, 0 where not reached: (trajectory, step, port)."""
-
-    own: Any
-    value: Any
-    there: Any  # (trajectory, step, 1), true or false
-    scaled: tuple[bool, ...]
-
-    @classmethod
-    def of(cls, penalty: _OfPorts, recorded: Recorded, only: str | None = None) -> _AtPorts:
-        xp, trace = _ops(), recorded.trace
-        modes = dict(zip(trace.ports, trace.modes, strict=True))
-        ports = penalty.ports
-        for port in ports or ():
-            if port not in modes:
-                raise unknown_name("port", port, trace.ports, "the trace")
-            if only and modes[port] != only:
-                raise ValueError(
-                    f"This penalty is for grafts of mode {only!r}, and the one on {port!r} has mode {modes[port]!r}."
-                )
-        if ports is None:
-            ports = tuple(port for port, mode in modes.items() if only is None or mode == only)
-        if not ports:
-            there = ", ".join(f"{port} ({mode})" for port, mode in modes.items()) or "none at all"
-            raise ValueError(
-                f"{type(penalty).__name__} needs a graft{f' of mode {only!r}' if only else ''}; there is {there}."
-            )
-        there = _mask(trace.reached)
-        own, value = (xp.where(there, _columns(x, trace.ports, ports), 0.0) for x in (trace.own, trace.value))
-        return cls(own, value, there, tuple(modes[port] == "scale" for port in ports))
-
-    @property
-    def learned(self) -> Any:
-        return self.value - self.own
-
-    def given(self, size: Any) -> Any:
-        """Return a size of T to divide by, without a gradient where D does not follow T."""
-        xp = _ops()
-        return xp.where(xp.convert_to_tensor(self.scaled, dtype="bool"), size, xp.stop_gradient(size))
-
-
-def _ops() -> Any:
-    from sbml_hybrid.forecasting.engine import keras
-
-    return keras.ops
-
-
-def _mask(reached: Any) -> Any:
-    return _ops().cast(reached, "bool")[:, :, None]
-
-
-def _columns(x: Any, names: tuple[str, ...], chosen: tuple[str, ...]) -> Any:
-    xp = _ops()
-    x = xp.convert_to_tensor(x)
-    return x if chosen == names else xp.take(x, [names.index(name) for name in chosen], axis=2)
-
-
-def _mean(x: Any, there: Any) -> Any:
-    """Return the mean over the trajectories and steps that were reached; 0 for none."""
-    xp = _ops()
-    count = xp.sum(xp.cast(there, x.dtype), axis=(0, 1))
-    return xp.sum(xp.where(there, x, 0.0), axis=(0, 1)) / xp.maximum(count, 1.0)
-
-
-def _centred(x: Any, there: Any) -> Any:
-    return _ops().where(there, x - _mean(x, there), 0.0)
-
-
-def _size(there: Any, *columns: Any) -> Any:
-    """Return the largest mean size of the columns, as a constant; 1 where they are 0."""
-    xp = _ops()
-    sizes = [_mean(xp.abs(x), there) for x in columns]
-    size = xp.stop_gradient(sizes[0] if len(sizes) == 1 else xp.maximum(*sizes))
-    return xp.where(size > NOTHING, size, 1.0)
-
-
-def _unit(own: Any, learned: Any, there: Any) -> Any:
-    """Return the mean size of T, as a constant; 1 where T is 0, and a millionth of D's where it is next to nothing."""
-    xp = _ops()
-    own, learned = (xp.stop_gradient(_mean(xp.abs(x), there)) for x in (own, learned))
-    return xp.where(own > NOTHING, xp.maximum(own, 1e-6 * learned), 1.0)
-
-
-def _log_size(x: Any) -> Any:
-    xp = _ops()
-    return xp.log(xp.maximum(xp.abs(x), NOTHING))
