@@ -5,14 +5,18 @@ import pytest
 
 
 class Compiled:
-    """A layer whose simulations and gradients are compiled once, and then called with NumPy arrays."""
+    """A layer whose simulations and gradients are compiled once, and then called with NumPy arrays.
 
-    def __init__(self, layer):
+    On TensorFlow gradients go without XLA by default.
+    """
+
+    def __init__(self, layer, jit=False):
         import keras
 
         layer.build()
         self.layer = layer
-        self._run, self._gradient = (_in_jax if keras.backend.backend() == "jax" else _in_tensorflow)(layer)
+        in_jax = keras.backend.backend() == "jax"
+        self._run, self._gradient = _in_jax(layer) if in_jax else _in_tensorflow(layer, jit)
 
     def __call__(self, **inputs):
         """Return the values, whether each time was reached, and what the trace has as own and used values."""
@@ -33,14 +37,14 @@ def _seen(found):
     return values, trace.reached, trace.own, trace.value
 
 
-def _in_tensorflow(layer):
+def _in_tensorflow(layer, jit):
     import tensorflow as tf
 
     @tf.function(jit_compile=True)
     def run(inputs):
         return _seen(layer.run(inputs, False))
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=jit)
     def gradient(inputs, weights):
         given = {name: values for name, values in inputs.items() if name != "times"}
         with tf.GradientTape() as tape:
