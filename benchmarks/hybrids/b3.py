@@ -202,7 +202,9 @@ states and times, in units of the state's range over all draws; libroadrunner ra
 where it can, else its default. Steps are what one trajectory may take, half as many again as the draws needed.
 Tolerances are 1e-3, the default, and 1e-5. A model has {limit:g} s.
 
-Made by `{command}`.
+Made by `{command}`, in parts: a row stays until its model is asked for again. Whether a model is done in time depends
+on what else the machine does. Where a parameter decides when an event happens, it does not vary; and draws that
+libroadrunner cannot simulate are left out, so the table says how many of both were left.
 """
 
 
@@ -216,10 +218,13 @@ def page(seen: dict[str, dict[str, Any]]) -> str:
         f"Of {len(seen)} models {len(seen) - len(good)} are refused or cannot be compared; {reached[0]} keep 1e-3 and "
         f"{reached[1]} keep 1e-5.\n"
     )
-    lines += ["| model | states | reactions | error at 1e-3 | method, steps | error at 1e-5 | method, steps |"]
-    lines += ["|---|---|---|---|---|---|---|"]
+    lines += [
+        "| model | states | reactions | varied, draws | error at 1e-3 | method, steps | error at 1e-5 | method, steps |"
+    ]
+    lines += ["|---|---|---|---|---|---|---|---|"]
     for name, found in good.items():
         cells = [name, found.get("states", ""), found.get("reactions", "")]
+        cells.append(f"{found.get('parameters', '')}, {found.get('draws', '')}")
         for tolerance in TOLERANCES:
             error, method, steps, *_ = found.get(f"{tolerance:g}", [None, "", ""])
             late = "not in time" if found.get("late") else ""

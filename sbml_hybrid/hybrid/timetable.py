@@ -203,6 +203,8 @@ def _occurrences(
         elif later and not at:
             found.append((time, True))
         before = later
+    if not before and values(event.trigger, end):
+        found.append((end, False))
     delay = 0.0 if event.delay is None else values(event.delay, 0.0)
     if delay > 0 and not event.persistent:
         raise _refused(event, model, "waits and may be called off")

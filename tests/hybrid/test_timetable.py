@@ -22,6 +22,8 @@ TABLE = {
     "at the start, from true: never": CELL + "at (time >= 0), t0 = true: A = 7",
     "after the start": CELL + "at (time > 0): A = 7",
     "when the time is short of something": CELL + "at (3 - time < 1): A = A + 1",
+    "at the end": CELL + "at (time >= 5): A = A + 1",
+    "just after the end": CELL + "at (time > 5): A = A + 1",
     "in a window": CELL + "at ((time > 1) && (time < 3)): A = A + 5",
     "on a parameter": CELL + "at (time > 2): k = 3",
     "on a compartment": CELL + "at (time > 2): C = 5",
