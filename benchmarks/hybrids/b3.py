@@ -1,4 +1,4 @@
-"""The B3 table, docs/hybrid_b3.md: the layer without grafts against libroadrunner, on core BioModels and models/.
+"""The B3 table, docs/experiments/b3.md: the layer without grafts against libroadrunner, on core BioModels and models/.
 
 python benchmarks/hybrids/b3.py [--models sir,BIOMD0000000054] [--gradients sir,tyson_1991] [--backend jax] [--jobs 2]
 
@@ -33,7 +33,7 @@ from sbml_hybrid.hybrid.plan import Plan
 from sbml_hybrid.simulation import solver
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE, SEEN = ROOT / "docs" / "hybrid_b3.md", ROOT / "runs" / "b3.json"
+PAGE, SEEN = ROOT / "docs" / "experiments" / "b3.md", ROOT / "runs" / "b3.json"
 # The last times that models/README.md gives; wolf_heinrich_2000 oscillates with a period of 0.14.
 ENDS = {
     "gardner_2000": 20.0,
