@@ -54,7 +54,7 @@ class Size:
     units: int = 16
 
 
-SMALL = Size(trajectories=10, times=9, epochs=200, alone=60, units=8)
+SMALL = Size(trajectories=10, times=9, epochs=200, alone=150, units=8)
 
 
 def law(states: np.ndarray) -> np.ndarray:

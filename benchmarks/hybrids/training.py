@@ -11,12 +11,14 @@ import numpy as np
 T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
 
 
-def asked(name: str, description: str | None) -> argparse.Namespace:
-    """Return what the command line asks for: ``seeds``, ``small`` and ``write``."""
+def asked(name: str, description: str | None, **flags: str) -> argparse.Namespace:
+    """Return what the command line asks for: ``seeds``, ``small``, ``write``, and further flags."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--small", action="store_true", help="few data and epochs: seconds instead of minutes")
     parser.add_argument("--write", action="store_true", help=f"write docs/experiments/{name}.md")
+    for flag, said in flags.items():
+        parser.add_argument(f"--{flag}", action="store_true", help=said)
     return parser.parse_args()
 
 
