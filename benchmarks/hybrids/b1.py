@@ -59,7 +59,7 @@ class Size:
     rate: float = 0.05
     fold: float | None = 10.0
     steps: int = 100
-    lasso: float = 0.02
+    lasso: float = 0.1
 
 
 SMALL = Size(starts=4, epochs=150, units=5, fold=1.3, steps=90)
