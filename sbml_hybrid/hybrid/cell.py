@@ -35,11 +35,14 @@ class Cell(keras.layers.Layer):
         # What a step computes on its way is computed again for its gradient, or 1000 steps would fill the memory.
         system = self._step[0]
         weights = [variable.value for variable in system.variables]
-        after = keras.remat(self._taken)(step, states[0], system.context, *weights)
+        # TensorFlow's compiler takes no gradient of an array without rows.
+        held = [system.context] if system.context.shape[0] else []
+        after = keras.remat(self._taken)(step, states[0], *held, *weights)
         return after, [after]
 
-    def _taken(self, step: Any, state: Any, context: Any, *weights: Any) -> Any:
+    def _taken(self, step: Any, state: Any, *given: Any) -> Any:
         """The step as a function of all that has a gradient."""
+        context, *weights = given if self._step[0].context.shape[0] else (self._step[0].context, *given)
         with keras.StatelessScope(state_mapping=list(zip(self._step[0].variables, weights, strict=True))):
             return self._stepped(step, state, context)
 

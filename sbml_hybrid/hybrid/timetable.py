@@ -32,20 +32,20 @@ class Happening:
         (variable, formula of its new value); none where a formula switches and nothing else happens.
     late
         Whether what is observed at that very time is still the state before.
-    switch
-        Where trajectories differ in the time: the two formulas, straight lines in time, that are then equal.
     priority
         Of what happens at once, that with the highest comes first.
     from_trigger
         Whether new values are those of the state before everything that happens at once.
+    switch
+        Where trajectories differ in the time: the two formulas, straight lines in time, that are then equal.
     """
 
     time: float
     assignments: tuple[tuple[str, Tree], ...] = ()
     late: bool = False
-    switch: tuple[Tree, Tree] | None = None
     priority: float = 0.0
     from_trigger: bool = True
+    switch: tuple[Tree, Tree] | None = None
 
 
 def timetable(model: Model, end: float, varied: set[str]) -> tuple[Happening, ...]:

@@ -21,6 +21,8 @@ from sbml_hybrid.hybrid.networks import Perceptron
 from sbml_hybrid.mechanism.arrays import Arrays
 from sbml_hybrid.study.rivals import rival
 
+pytestmark = pytest.mark.slow  # compiling layers takes minutes
+
 # An enzyme and its substrate: two moieties, E + ES = 2 and S + ES + P = 10.
 ENZYME = """
 model enzyme

@@ -15,6 +15,8 @@ from sbml_hybrid.forecasting.engine import keras
 from sbml_hybrid.hybrid.grafts import Graft
 from sbml_hybrid.hybrid.simulate import Simulate
 
+pytestmark = pytest.mark.slow  # compiling layers takes minutes
+
 ROOT = Path(__file__).resolve().parents[2]
 # Two states that exchange, one that a boundary species feeds; the start of B follows the parameter k.
 EXCHANGE = (

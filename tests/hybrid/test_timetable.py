@@ -127,7 +127,11 @@ def test_what_an_event_sets_may_follow_each_trajectory_s_parameters():
         ("bang: at (time > 1 + v): B = 0", (), "Event 'bang' of text depends on v, which changes in time"),
         ("T = 2; bang: at (time > T): B = 0", ("T",), "Event 'bang' of text depends on T, which varies from traj"),
         ("T = 2; d := 2*T; bang: at d after (time > 1): B = 0", ("T",), "depends on T, which varies from trajectory"),
-        ("T = 2; w: -> A; piecewise(1, time < T, 0)", ("T",), "When formulas of text switch depends on T"),
+        (
+            "T = 2; w: -> A; piecewise(1, time^2 < T, 0)",
+            ("T",),
+            "When time.2 meets T in text depends on T, and not along",
+        ),
         ("T = 2; at (time > 1): T = 3; bang: at (time > T): B = 0", (), "'bang' of text depends on T, which changes"),
     ],
 )

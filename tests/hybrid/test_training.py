@@ -28,6 +28,8 @@ from sbml_hybrid.hybrid.simulate import Simulate
 from sbml_hybrid.hybrid.weights import DualAscent
 from sbml_hybrid.measurement import noise
 
+pytestmark = pytest.mark.slow  # compiling layers takes minutes
+
 DECAY = load("J: S -> P; k*S; S = 10; P = 0; k = 0.3")
 CHAIN = load("J: S -> P; k*S; J2: P -> ; k2*P; S = 10; P = 0; k = 0.3; k2 = 0.2")
 TRUE = 0.5

@@ -13,6 +13,8 @@ from sbml_hybrid.hybrid.grafts import Graft
 from sbml_hybrid.hybrid.simulate import Simulate
 from sbml_hybrid.plots.hybrids import LEARNED, OWN
 
+pytestmark = pytest.mark.slow  # compiling layers takes minutes
+
 TEXT = """
 model decay
 compartment C = 2; species S in C, T in C; S = 4; T = 1; k = 0.5; V = 0.6
