@@ -12,7 +12,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         keras.backend.backend() == "tensorflow",
-        reason="TensorFlow's compiler loses the gradient of such layers (docs/hybrids.md)",
+        reason="XLA loses such gradients (docs/hybrids.md)",
     ),
 ]
 
