@@ -243,7 +243,7 @@ def test_settings_out_of_range_are_refused(model, setting, message):
 def test_what_the_mechanism_does_not_have_is_refused_by_its_name(model, data):
     other = sh.load("S -> ; k*S; S = 10; k = 0.1")
 
-    with pytest.raises(UnknownName, match="No quantity 'P'"):
+    with pytest.raises(UnknownName, match="No quantity to observe 'P'"):
         sh.Hybrid(other, epochs=0).fit(data, **SIZES)
     with pytest.raises(UnknownName, match="Did you mean 'k3'"):
         sh.Hybrid(model, estimate=["kk3"], epochs=0).fit(data, **SIZES)
