@@ -1,8 +1,8 @@
-"""Many trajectories at once, each with steps of its own: first the steps are found, then they are taken again.
+"""Many trajectories at once, each with steps of its own.
 
 Finding steps is a loop that tries, measures the error and accepts or refuses, until every trajectory
-has arrived. Nobody needs its gradient. Training then takes the accepted steps a second time, in a loop
-of fixed length that has one: no refused step, and so no overflow in one, can spoil the gradient.
+has arrived. It has no gradient: that is of the accepted steps alone (`adjoint`), so no refused step, and
+no overflow in one, can spoil it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
 _ATTEMPTS = 3  # for each step that may be accepted
 _REFUSED = 1e10  # the error of a step that is not a number
 
-Jump = Callable[[Any, Any, Any], Any]
+Jump = Callable[[Any, Any, Any, Any, System], Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,21 +34,27 @@ class Schedule:
         What is added at a stop (trajectory, stop, dosed state); None where nothing ever is.
     dosed
         Which states the doses are added to (dosed state,).
-    jumps
-        The number of a stop (trajectory,), states there (state, trajectory), and the system -> the states after what
-        events do there; None where no event ever happens.
+    events
+        The number of the event at a stop, 0 for none (trajectory, stop); None where no event ever happens.
+    times
+        Of the stops (trajectory, stop).
+    jump
+        The number of an event (trajectory,), states there (state, trajectory), time (1, trajectory), controls before
+        it (control, trajectory) and the system -> the states after the event.
     """
 
     lengths: Any
+    times: Any
     controls: Any = None
     doses: Any = None
     dosed: Any = ()
-    jumps: Jump | None = None
+    events: Any = None
+    jump: Jump | None = None
 
-    def landed(self, system: System, stop: Any, state: Any, doses: Any) -> Any:
-        """Return the states (state, trajectory) after what happens at a stop, with doses (dosed, trajectory)."""
-        if self.jumps is not None:
-            state = self.jumps(stop, state, system)
+    def landed(self, system: System, event: Any, state: Any, time: Any, controls: Any, doses: Any) -> Any:
+        """Return the states (state, trajectory) after what happens at a stop; see `jump`, and with doses."""
+        if self.jump is not None:
+            state = self.jump(event, state, time, controls, system)
         if doses is not None:
             state = state + system.xp.segment_sum(doses, self.dosed, num_segments=state.shape[0])
         return state
@@ -56,7 +62,7 @@ class Schedule:
     @property
     def is_eventful(self) -> bool:
         """Whether anything happens at stops."""
-        return self.jumps is not None or self.doses is not None
+        return self.jump is not None or self.doses is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +80,8 @@ class Course:
     Parameters
     ----------
     states
-        At every stop (trajectory, stop, state); where a stop was not reached, the last states that were.
+        At every stop (trajectory, stop, state); where a stop was not reached, the last states that were. None where
+        the path is kept.
     reached
         How many stops each trajectory reached (trajectory,).
     lengths
@@ -83,6 +90,8 @@ class Course:
         Which step ended at each stop; the first that was not taken, where the stop was not reached (trajectory, stop).
     taken, tried
         Accepted steps (trajectory,), and attempts of the trajectory that needed most.
+    path
+        The states after each step (trajectory, step, state), if it was asked to be kept.
     """
 
     states: Any
@@ -91,9 +100,18 @@ class Course:
     landed: Any
     taken: Any
     tried: Any
+    path: Any = None
 
 
-def find(system: System, method: Method, start: Any, schedule: Schedule, tolerance: Tolerance, steps: int) -> Course:
+def find(
+    system: System,
+    method: Method,
+    start: Any,
+    schedule: Schedule,
+    tolerance: Tolerance,
+    steps: int,
+    keeps_path: bool = False,
+) -> Course:
     """Find the steps of every trajectory.
 
     Parameters
@@ -108,6 +126,8 @@ def find(system: System, method: Method, start: Any, schedule: Schedule, toleran
         How large the error of a step may be.
     steps
         How many accepted steps a trajectory may take. One that needs more ends where it is.
+    keeps_path
+        Whether to keep the states after every step, and not those at stops alone.
 
     Returns
     -------
@@ -118,8 +138,9 @@ def find(system: System, method: Method, start: Any, schedule: Schedule, toleran
     batch, stops = xp.shape(schedule.lengths)[0], schedule.lengths.shape[1]
     states = start.shape[0]
     whole = xp.arange(batch, dtype="int32")
+    places = steps if keeps_path else stops
 
-    def tried(i, x, since, h, stop, taken, states, lengths, landed):
+    def tried(i, x, since, h, stop, taken, kept, lengths, landed):
         length, begun, controls = _interval(schedule, begins, stop, xp)
         left = length - since
         lands = h >= 0.99 * left
@@ -140,13 +161,14 @@ def find(system: System, method: Method, start: Any, schedule: Schedule, toleran
         landing = xp.logical_and(accepted, lands)
         since = xp.where(landing, 0.0, xp.where(accepted, since + used, since))
         if schedule.is_eventful:
-            x = xp.where(landing, schedule.landed(system, stop, x, at_stop(schedule.doses, stop, xp)), x)
-        states = _put(states, whole, xp.where(landing, stop, stops), xp.transpose(x), xp)
+            x = xp.where(landing, _landed(schedule, system, stop, x, controls), x)
+        place = xp.where(accepted, taken, places) if keeps_path else xp.where(landing, stop, places)
+        kept = _put(kept, whole, place, xp.transpose(x), xp)
         lengths = _put(lengths, whole, xp.where(accepted, taken, steps), used, xp)
         landed = _put(landed, whole, xp.where(landing, stop, stops), taken, xp)
         stop = stop + xp.cast(landing, "int32")
         taken = taken + xp.cast(accepted, "int32")
-        return i + 1, x, since, h, stop, taken, states, lengths, landed
+        return i + 1, x, since, h, stop, taken, kept, lengths, landed
 
     def _active(stop, taken, h):
         return xp.logical_and(xp.logical_and(stop < stops, taken < steps), h > smallest)
@@ -166,14 +188,25 @@ def find(system: System, method: Method, start: Any, schedule: Schedule, toleran
         _first(system, start, schedule, tolerance, span),
         none,
         none,
-        xp.zeros((batch, stops + 1, states), dtype=start.dtype),
+        xp.zeros((batch, places + 1, states), dtype=start.dtype),
         xp.zeros((batch, steps + 1), dtype=start.dtype),
         xp.full((batch, stops + 1), steps, dtype="int32"),
     )
-    i, last, _, _, stop, taken, found, lengths, landed = xp.while_loop(going, tried, begin)
+    i, last, _, _, stop, taken, kept, lengths, landed = xp.while_loop(going, tried, begin)
+    lengths, landed, kept = lengths[:, :steps], landed[:, :stops], kept[:, :places]
+    if keeps_path:
+        return Course(None, stop, lengths, landed, taken, i, kept)
     there = xp.arange(stops, dtype="int32")[None, :, None] < stop[:, None, None]
-    found = xp.where(there, found[:, :stops], xp.transpose(last)[:, None])
-    return Course(found, stop, lengths[:, :steps], landed[:, :stops], taken, i)
+    return Course(xp.where(there, kept, xp.transpose(last)[:, None]), stop, lengths, landed, taken, i)
+
+
+def _landed(schedule: Schedule, system: System, stop: Any, state: Any, controls: Any) -> Any:
+    """The states after what happens at each one's stop."""
+    xp = system.xp
+    at = xp.minimum(stop, schedule.times.shape[1] - 1)[:, None]
+    event = None if schedule.events is None else xp.take_along_axis(schedule.events, at, axis=1)[:, 0]
+    time = xp.transpose(xp.take_along_axis(schedule.times, at, axis=1))
+    return schedule.landed(system, event, state, time, controls, at_stop(schedule.doses, stop, xp))
 
 
 def _put(into: Any, rows: Any, columns: Any, values: Any, xp: Any) -> Any:

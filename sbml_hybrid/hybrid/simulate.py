@@ -12,9 +12,9 @@ import numpy as np
 from sbml_hybrid.errors import ModelError, is_number, unknown_name
 from sbml_hybrid.forecasting.engine import keras
 from sbml_hybrid.hybrid.accuracy import Accuracy, measured, reference
-from sbml_hybrid.hybrid.cell import taken
+from sbml_hybrid.hybrid.adjoint import with_gradient
 from sbml_hybrid.hybrid.grafts import BEFORE, DURING, Graft, Head, Placed, placed
-from sbml_hybrid.hybrid.integration import Tolerance, find
+from sbml_hybrid.hybrid.integration import Schedule, Tolerance, find
 from sbml_hybrid.hybrid.networks import with_starts
 from sbml_hybrid.hybrid.plan import Plan, observable_of
 from sbml_hybrid.hybrid.ranges import ranges_of
@@ -261,20 +261,33 @@ class Simulate(keras.layers.Layer):
         stops = stops_of(self.plan, varied, times, controls, inputs.get("doses"), xp)
         ranges = xp.convert_to_tensor(np.array(self.accuracy.ranges)[:, None], dtype=times.dtype)
         tolerance = Tolerance(ranges * self.accuracy.local, self.accuracy.local)
-        # What finds the steps has no gradient: without one, its loop need not have a fixed length.
-        still = replace(system, context=xp.stop_gradient(system.context))
-        schedule = replace(
-            stops.schedule,
-            controls=None if stops.schedule.controls is None else xp.stop_gradient(stops.schedule.controls),
-            doses=None if stops.schedule.doses is None else xp.stop_gradient(stops.schedule.doses),
-        )
-        course = find(still, self._method, xp.stop_gradient(start), schedule, tolerance, self.accuracy.steps)
-        course = replace(course, **{n: xp.stop_gradient(getattr(course, n)) for n in ("states", "lengths")})
-        states = course.states if training is False else taken(system, self._method, start, stops.schedule, course)
-        reached = xp.logical_and(stops.reached(course.reached, times.shape[1], xp), given)
+        states, count = self._states(system, start, stops.schedule, tolerance, training is not False)
+        reached = xp.logical_and(stops.reached(count, times.shape[1], xp), given)
         values, trace = self._read(stops.pick(states, xp), times, controls, held, reached, varied, xp)
         keras.src.backend.set_keras_mask(values, reached)
         return values, trace
+
+    def _states(self, system: System, start: Any, schedule: Schedule, tolerance: Tolerance, trains: bool) -> Any:
+        """The states at the stops, with a gradient if one is wanted, and how many of them each trajectory reached."""
+        xp = system.xp
+        still = {
+            f.name: xp.stop_gradient(value)
+            for f in dataclasses.fields(schedule)
+            if f.name in ("lengths", "times", "controls", "doses") and (value := getattr(schedule, f.name)) is not None
+        }
+        weights = [(variable, xp.stop_gradient(variable.value)) for variable in system.variables]
+        with keras.StatelessScope(state_mapping=weights):
+            course = find(
+                replace(system, context=xp.stop_gradient(system.context)),
+                self._method,
+                xp.stop_gradient(start),
+                replace(schedule, **still),
+                tolerance,
+                self.accuracy.steps,
+                keeps_path=trains,
+            )
+        states = with_gradient(system, self._method, start, schedule, course) if trains else course.states
+        return states, course.reached
 
     def _start(self, inputs: Mapping[str, Any], times: Any, xp: Any) -> tuple[dict[str, Any], Any, Any]:
         """The varied quantities by name, the states at the start, and the rows that a field is given."""

@@ -62,7 +62,7 @@ def stops_of(plan: Plan, varied: Mapping[str, Any], times: Any, controls: Any, d
     if not plan.happenings:
         lengths = xp.concatenate([times[:, :1], times[:, 1:] - times[:, :-1]], axis=1)
         before = None if controls is None else xp.concatenate([controls[:, :1], controls[:, :-1]], axis=1)
-        return Stops(Schedule(lengths, before, doses, dosed), None)
+        return Stops(Schedule(lengths, times, before, doses, dosed), None)
     happen = times_of(plan.happenings, plan.model, varied, times[:, :1], plan.end, xp)
     late = np.array([h.late for h in plan.happenings])[None, None]
     # An event at the very time of an observation comes first, unless its trigger becomes true just after.
@@ -85,28 +85,22 @@ def stops_of(plan: Plan, varied: Mapping[str, Any], times: Any, controls: Any, d
     if doses is not None:
         here = xp.take_along_axis(doses, xp.minimum(order, count - 1)[:, :, None], axis=1)
         doses = xp.where(is_asked[:, :, None], here, 0.0)
-    return Stops(Schedule(lengths, before, doses, dosed, _jumps(plan, order, count, at, controls, xp)), asked)
+    return Stops(Schedule(lengths, at, before, doses, dosed, *_events(plan, order, count, xp)), asked)
 
 
-def _jumps(plan: Plan, order: Any, count: int, at: Any, controls: Any, xp: Any) -> Any:
-    """What events do at each stop."""
+def _events(plan: Plan, order: Any, count: int, xp: Any) -> tuple[Any, Any]:
+    """The number of the event at each stop, and what events do; see `Schedule`."""
     found = plan.assignments()
     if found is None:
-        return None
+        return None, None
     field, table = found
     number_of = np.array([plan.events.index(h) + 1 if h.assignments else 0 for h in plan.happenings], dtype="int32")
     numbers = xp.concatenate([xp.zeros((count,), dtype="int32"), xp.convert_to_tensor(number_of)], axis=0)
-    event = xp.take(numbers, order, axis=0)
 
-    def jumps(stop: Any, state: Any, system: System) -> Any:
-        here = xp.minimum(stop, event.shape[1] - 1)[:, None]
-        time = xp.transpose(xp.take_along_axis(at, here, axis=1))
-        held = None if controls is None else xp.transpose(controls[:, 0])
+    def jump(event: Any, state: Any, time: Any, controls: Any, system: System) -> Any:
         still = field.context(system.context[: len(field.given)], xp)  # the solver's begins with what is given, too
-        rows = xp.transpose(field.at(state, still, held, time, time, xp, system.learned).rows)
-        chosen = xp.take(
-            xp.convert_to_tensor(table, dtype="int32"), xp.take_along_axis(event, here, axis=1)[:, 0], axis=0
-        )
+        rows = xp.transpose(field.at(state, still, controls, time, time, xp, system.learned).rows)
+        chosen = xp.take(xp.convert_to_tensor(table, dtype="int32"), event, axis=0)
         return xp.transpose(xp.take_along_axis(rows, chosen, axis=1))
 
-    return jumps
+    return xp.take(numbers, order, axis=0), jump

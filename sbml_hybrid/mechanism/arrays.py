@@ -30,6 +30,25 @@ class Arrays:
             raise AttributeError(name)  # while it is unpickled, before there is a base
         return getattr(self.base, name)
 
+    def take(self, x: Any, indices: Any, axis: int) -> Any:
+        """Return slices of x; the gradient by rows is dense.
+
+        TensorFlow's own is sparse, and its compiler loses sparse gradients of a concatenation.
+        """
+        xp = self.base
+        if axis or not isinstance(indices, np.ndarray) or isinstance(xp, _Numpy):
+            return xp.take(x, indices, axis=axis)
+
+        @xp.custom_gradient
+        def taken(x: Any) -> Any:
+            def gradient(*upstream: Any, **also: Any) -> Any:
+                up = also["upstream"] if also.get("upstream") is not None else upstream[0]
+                return xp.segment_sum(up, indices, num_segments=x.shape[0])
+
+            return xp.take(x, indices, axis=0), gradient
+
+        return taken(x)
+
     def divide(self, above: Any, below: Any) -> Any:
         """Return above / below; the gradient is 0 where below is 0."""
         xp = self.base

@@ -355,11 +355,6 @@ def test_laws_that_a_network_scales_are_laws_with_scaled_constants(compiled, fac
     assert (np.abs(values - truth) / np.ptp(truth, axis=(0, 1))).max() < 2e-3
 
 
-@pytest.mark.slow
-@pytest.mark.xfail(
-    keras.backend.backend() == "tensorflow",
-    reason="XLA gives a gradient of 0 for all where a layer has a graft, a column, controls, doses and initial values",
-)
 def test_gradients_are_the_same_with_xla(compiled):
     layer = exchange()
     run, given = compiled(layer, jit=True), inputs()
