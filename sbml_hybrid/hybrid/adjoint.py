@@ -46,7 +46,7 @@ def with_gradient(system: System, method: Method, start: Any, schedule: Schedule
     weights = [variable.value for variable in system.variables]
     path = travelled(steps, start, system.context, *weights)
     path = xp.concatenate([xp.transpose(start)[:, None], path], axis=1)
-    arrived = xp.where(course.landed < steps.shape[0], course.landed + 1, course.taken[:, None])
+    arrived = xp.where(course.landed < xp.shape(steps)[0], course.landed + 1, course.taken[:, None])
     return xp.take_along_axis(path, arrived[:, :, None], axis=1)
 
 
@@ -56,7 +56,7 @@ def _inputs(schedule: Schedule, course: Course, xp: Any) -> Any:
     Its length, the time at its start, the number of the event at its end (-1 where it does not end at a stop), the time
     there, controls, and doses at its end.
     """
-    steps, stops = course.lengths.shape[1], schedule.lengths.shape[1]
+    steps, stops = xp.shape(course.lengths)[1], xp.shape(schedule.lengths)[1]
     at = xp.arange(steps, dtype="int32")[None, :, None]
     stop = xp.sum(xp.cast(course.landed[:, None, :] < at, "int32"), axis=2)
     last = xp.minimum(stop, stops - 1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sbml_hybrid.errors import SolverError, is_number
+from sbml_hybrid.errors import is_number
 from sbml_hybrid.forecasting.engine import keras
 from sbml_hybrid.hybrid.weighing import DATA_LOSS
 from sbml_hybrid.hybrid.weights import require_whole
@@ -80,36 +80,7 @@ class KeepGood(keras.callbacks.Callback):
 
 
 class Following(keras.callbacks.Callback):
-    """What `fit` does by itself: penalties' weights change, losses of starts are remembered, lost gradients are found.
-
-    TensorFlow's compiler (XLA) has been seen to give a gradient of exactly 0 to everything that a simulation depends
-    on, in a layer with several ports and inputs of several kinds; the loss was right. After the first step this looks
-    whether anything moved.
-    """
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Remember what the first step should move."""
-        self.at_first = [np.array(keras.ops.convert_to_numpy(variable)) for variable in self._simulated()]
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Look, once, whether it moved."""
-        if not self.at_first or keras.backend.backend() != "tensorflow" or not self.model.jit_compile:
-            return
-        now = [np.array(keras.ops.convert_to_numpy(variable)) for variable in self._simulated()]
-        still = all(np.array_equal(a, b) for a, b in zip(self.at_first, now, strict=True))
-        self.at_first = []
-        if still:
-            raise SolverError(
-                "TensorFlow's compiler lost the gradient: a training step moved no network and no parameter. Try: "
-                "compile(jit_compile=False), which is slower, or KERAS_BACKEND=jax."
-            )
-
-    def _simulated(self) -> list[Any]:
-        """The weights that act on a simulation, and have a gradient from the start."""
-        return [
-            *(v for head in self.model.simulate.heads for v in head.last.trainable_variables),
-            *self.model.estimated.trainable_variables,
-        ]
+    """What `fit` does by itself: the weights of penalties change, and the losses of starts are remembered."""
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Follow."""

@@ -127,7 +127,7 @@ class Elimination:
             lowers.append(lower)
             uppers.append(upper)
             entries = rest
-        dense = xp.reshape(entries, (self.dense, self.dense, entries.shape[-1]))
+        dense = xp.reshape(entries, (self.dense, self.dense, -1))
         return Factors(tuple(inverses), tuple(lowers), tuple(uppers), _inverse(dense, xp))
 
     def solve(self, factors: Factors, right_side: Any, xp: Any) -> Any:

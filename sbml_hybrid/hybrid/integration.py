@@ -135,7 +135,7 @@ def find(
         Without a gradient.
     """
     xp = system.xp
-    batch, stops = xp.shape(schedule.lengths)[0], schedule.lengths.shape[1]
+    batch, stops = xp.shape(schedule.lengths)
     states = start.shape[0]
     whole = xp.arange(batch, dtype="int32")
     places = steps if keeps_path else stops
@@ -203,7 +203,7 @@ def find(
 def _landed(schedule: Schedule, system: System, stop: Any, state: Any, controls: Any) -> Any:
     """The states after what happens at each one's stop."""
     xp = system.xp
-    at = xp.minimum(stop, schedule.times.shape[1] - 1)[:, None]
+    at = xp.minimum(stop, xp.shape(schedule.times)[1] - 1)[:, None]
     event = None if schedule.events is None else xp.take_along_axis(schedule.events, at, axis=1)[:, 0]
     time = xp.transpose(xp.take_along_axis(schedule.times, at, axis=1))
     return schedule.landed(system, event, state, time, controls, at_stop(schedule.doses, stop, xp))
@@ -216,7 +216,7 @@ def _put(into: Any, rows: Any, columns: Any, values: Any, xp: Any) -> Any:
 
 def _interval(schedule: Schedule, begins: Any, stop: Any, xp: Any) -> tuple[Any, Any, Any]:
     """The length of the interval that each trajectory is in, when it began (trajectory,), and its controls."""
-    at = xp.minimum(stop, begins.shape[1] - 1)[:, None]
+    at = xp.minimum(stop, xp.shape(begins)[1] - 1)[:, None]
     length = xp.take_along_axis(schedule.lengths, at, axis=1)[:, 0]
     begun = xp.take_along_axis(begins, at, axis=1)[:, 0]
     return length, begun, at_stop(schedule.controls, stop, xp)
@@ -226,7 +226,7 @@ def at_stop(values: Any, stop: Any, xp: Any) -> Any:
     """Return the values (quantity, trajectory) at each one's stop, from all (trajectory, stop, quantity) or None."""
     if values is None:
         return None
-    at = xp.minimum(stop, values.shape[1] - 1)[:, None, None]
+    at = xp.minimum(stop, xp.shape(values)[1] - 1)[:, None, None]
     return xp.transpose(xp.take_along_axis(values, at, axis=1)[:, 0])
 
 

@@ -165,7 +165,7 @@ class HybridModel(Kept):
             recorded = replace(recorded, reduced=self._seen(reduced, other, None)[0], reduced_reached=other.reached)
         self._scratch.recorded = recorded
         answer = ops.where(reached, values, np.nan)
-        answer = ops.reshape(answer, (self.starts, -1, *answer.shape[1:]))
+        answer = ops.reshape(answer, (self.starts, -1, *ops.shape(answer)[1:]))
         return answer[0] if self.starts == 1 else ops.moveaxis(answer, 0, 1)
 
     def _seen(self, values: Any, trace: Trace, after: Any) -> tuple[Any, Any]:
@@ -178,8 +178,8 @@ class HybridModel(Kept):
             values = ops.cast(after(values), self.compute_dtype)
             if values.shape[1:] != shape[1:]:
                 raise ValueError(f"after must give (trajectory, time, observable) = {shape}, but gives {values.shape}.")
-        by_start = self.likelihood.read(ops.reshape(values, (self.starts, -1, *values.shape[1:])))
-        return ops.reshape(by_start, (-1, *values.shape[1:])), reached
+        by_start = self.likelihood.read(ops.reshape(values, (self.starts, -1, *ops.shape(values)[1:])))
+        return ops.reshape(by_start, (-1, *ops.shape(values)[1:])), reached
 
     def _tiled(self, values: Any) -> Any:
         values = keras.ops.convert_to_tensor(values)
@@ -276,7 +276,7 @@ class HybridModel(Kept):
         def mine(values: Any) -> Any:
             if values is None or self.starts == 1:
                 return values
-            return keras.ops.reshape(values, (self.starts, -1, *values.shape[1:]))[start]
+            return keras.ops.reshape(values, (self.starts, -1, *keras.ops.shape(values)[1:]))[start]
 
         trace = recorded.trace
         names = ("own", "value", "reached", "parameters")

@@ -58,7 +58,7 @@ class Stacked(keras.layers.Layer):
         ops = keras.ops
         rows = ops.reshape(inputs, (self.starts, -1, inputs.shape[-1]))
         answer = self.activation(ops.matmul(rows, self.kernel) + self.bias)
-        return ops.reshape(answer, (-1, *inputs.shape[1:-1], self.units))
+        return ops.reshape(answer, (-1, *ops.shape(inputs)[1:-1], self.units))
 
     def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
         """Return the shape of what comes out."""

@@ -262,7 +262,7 @@ class Simulate(keras.layers.Layer):
         ranges = xp.convert_to_tensor(np.array(self.accuracy.ranges)[:, None], dtype=times.dtype)
         tolerance = Tolerance(ranges * self.accuracy.local, self.accuracy.local)
         states, count = self._states(system, start, stops.schedule, tolerance, training is not False)
-        reached = xp.logical_and(stops.reached(count, times.shape[1], xp), given)
+        reached = xp.logical_and(stops.reached(count, xp.shape(times)[1], xp), given)
         values, trace = self._read(stops.pick(states, xp), times, controls, held, reached, varied, xp)
         keras.src.backend.set_keras_mask(values, reached)
         return values, trace
@@ -327,7 +327,7 @@ class Simulate(keras.layers.Layer):
         self, states: Any, times: Any, controls: Any, held: Any, reached: Any, varied: Mapping[str, Any], xp: Any
     ) -> tuple[Any, Trace]:
         """What was asked for, and the trace, at the times: all points as if each was a trajectory."""
-        count, time = times.shape[1], xp.reshape(times, (1, -1))
+        count, time = xp.shape(times)[1], xp.reshape(times, (1, -1))
 
         def flat(values: Any) -> Any:
             """From (trajectory, time, quantity) to (quantity, point)."""

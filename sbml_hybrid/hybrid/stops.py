@@ -68,7 +68,7 @@ def stops_of(plan: Plan, varied: Mapping[str, Any], times: Any, controls: Any, d
     # An event at the very time of an observation comes first, unless its trigger becomes true just after.
     moment = happen[:, None]
     comes_first = xp.where(late, moment < times[:, :, None], moment <= times[:, :, None])
-    count, others = times.shape[1], len(plan.happenings)
+    count, others = xp.shape(times)[1], len(plan.happenings)
     asked = xp.arange(count, dtype="int32")[None] + xp.sum(xp.cast(comes_first, "int32"), axis=2)
     earlier = np.tri(others, k=-1, dtype=bool)[None]  # of two at the same time, the one that stands first
     rank = xp.where(earlier, happen[:, None] <= happen[:, :, None], happen[:, None] < happen[:, :, None])

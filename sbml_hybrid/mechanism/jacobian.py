@@ -172,7 +172,7 @@ class Jacobian:
         found = [xp.take(answer.by_self, node.own_ports, axis=0)] if len(node.own_ports) else []
         if len(node.inputs):
             by_inputs = xp.take(answer.by_inputs, node.inputs, axis=1)
-            found.append(xp.reshape(by_inputs, (-1, by_inputs.shape[-1])))
+            found.append(xp.reshape(by_inputs, (by_inputs.shape[0] * by_inputs.shape[1], -1)))
         return found
 
     @cached_property

@@ -6,15 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from sbml_hybrid.forecasting.engine import keras
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        keras.backend.backend() == "tensorflow",
-        reason="XLA loses such gradients (docs/hybrids.md)",
-    ),
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
