@@ -337,7 +337,6 @@ def test_jax_in_float32_is_refused_where_float64_is_asked_for():
 # -- what takes longer -------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("factor", [0.1, 2.0, 10.0])
 def test_laws_that_a_network_scales_are_laws_with_scaled_constants(compiled, factor):
     model = sh.load(ROOT / "models" / "huang_ferrell_1996.ant")
@@ -370,7 +369,6 @@ def test_gradients_are_the_same_with_xla(compiled):
         np.testing.assert_allclose(ours, by, rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.slow
 def test_tensorflow_and_jax_give_the_same_loss_and_gradient():
     pytest.importorskip("jax")
     code = f"""

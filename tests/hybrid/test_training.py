@@ -1,5 +1,6 @@
 """Hybrids in training: what they recover, what they ignore, and what they say."""
 
+import dataclasses
 import logging
 import os
 import re
@@ -336,7 +337,23 @@ def test_a_trajectory_that_is_asked_for_its_start_alone_arrives(untrained):
 # -- slow: several compilations --------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("method", ["ROS34PW2", "Dormand-Prince"])
+def test_any_number_of_times_may_be_asked_for(method):
+    model = load("J: S -> P; k*S; J2: P -> ; k2*P; at (time > 2): S = S + 4; S = 10; P = 0; k = 0.3; k2 = 0.2")
+    given = {"parameters": ["k"], "observables": ["S", "P"]}
+    graft = Graft(["J", "J2"], Perceptron(3, 1, seed=0), inputs=["S", "P"])
+    accuracy = dataclasses.replace(Simulate(model, end=5.0, **given).accuracy, method=method, steps=300)
+    hybrid = HybridModel(
+        Simulate(model, [graft], end=5.0, **given, accuracy=accuracy), estimate={"k": (0.01, 3.0)}, starts=2
+    )
+    times = np.linspace(0.0, 5.0, 13)[None]
+
+    some, few, all_times = (hybrid.predict({"times": times[:, ::by]}) for by in (3, 6, 1))
+
+    np.testing.assert_allclose(some, all_times[:, :, ::3], rtol=1e-3)
+    np.testing.assert_allclose(few, all_times[:, :, ::6], rtol=1e-3)
+
+
 def test_the_best_of_four_starts_is_what_training_it_alone_gives():
     graft = Graft("J", Perceptron(4, 1, seed=1), ["S"])
     penalties = (LeastAction(weight=0.1), MechanismAlone(weight=0.01), InputLasso(weight=0.01))
@@ -362,7 +379,6 @@ def test_the_best_of_four_starts_is_what_training_it_alone_gives():
         )
 
 
-@pytest.mark.slow
 def test_networks_before_and_after_start_at_the_model_and_learn():
     before = keras.Sequential([keras.layers.Dense(4, "tanh")])
     last = keras.layers.Dense(2, kernel_initializer="zeros")
@@ -378,7 +394,6 @@ def test_networks_before_and_after_start_at_the_model_and_learn():
     assert history["loss"][-1] < history["loss"][0] and history["val_rmse"][-1] < history["val_rmse"][0]
 
 
-@pytest.mark.slow
 def test_a_saved_hybrid_predicts_what_it_predicted_in_another_process(tmp_path):
     model = HybridModel(chain(Graft("J", Perceptron(4, 1, seed=1), ["S"])), estimate={"k": (0.1, 1.0)})
     inputs = {"times": TIMES, "parameters": np.full((3, 1), 0.2)}
@@ -399,7 +414,6 @@ def test_a_saved_hybrid_predicts_what_it_predicted_in_another_process(tmp_path):
 
 
 @pytest.mark.jax
-@pytest.mark.slow
 def test_tensorflow_and_jax_have_the_same_loss_and_step(tmp_path):
     pytest.importorskip("jax")
     script = """
