@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -142,7 +142,7 @@ def measured(plan: Plan, exact: Reference, tolerance: float, steps: int | None, 
     """
     plan = replace(plan, sites=(), columns=())
     states, variables = exact.states, plan.odes.variables
-    ranges = _ranges(states)
+    ranges = ranges_of_states(states, [v.startswith("amount(") for v in variables])
     signed = tuple(
         v for v, low, r in zip(variables, states.min(axis=(0, 1)), ranges, strict=True) if low < -_NEGATIVE * r
     )
@@ -179,10 +179,12 @@ def measured(plan: Plan, exact: Reference, tolerance: float, steps: int | None, 
     return found
 
 
-def _ranges(states: np.ndarray) -> np.ndarray:
+def ranges_of_states(states: np.ndarray, amounts: Sequence[bool]) -> np.ndarray:
     """The range of each state, and no less than rounding: of its own size, and of what the others are like."""
     extent = np.ptp(states, axis=1).max(axis=0)
     least = np.maximum(1e-12 * np.abs(states).max(axis=(0, 1)), 1e-9 * np.median(extent))
+    # What flows between amounts is rounded as the largest of them, and where most are 0 that is all they have.
+    least = np.maximum(least, np.where(amounts, 1e-15 * (extent * amounts).max(), 0.0))
     ranges = np.maximum(extent, least)
     return np.where(ranges > 0, ranges, 1.0)
 
