@@ -6,11 +6,12 @@ states between steps are kept; what a step computes on its way is not, or 1000 s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from sbml_hybrid.forecasting.engine import keras
+from sbml_hybrid.hybrid.differentiation import pullback
 from sbml_hybrid.hybrid.integration import Course, Schedule
 from sbml_hybrid.hybrid.steps import Method, Step, System
 
@@ -109,24 +110,10 @@ def _pulled_back(
         moved = i < course.taken  # behind its last step a trajectory stands still
         before = xp.where(moved, xp.transpose(xp.take(befores, i, axis=1)), last)
         arguments = (xp.take(steps, i, axis=0), before, context, *weights)
-        by = pullback(step, arguments, xp.where(moved, by_state, 0.0))
+        _, by = pullback(step, arguments, xp.where(moved, by_state, 0.0))
         by_steps = xp.scatter_update(by_steps, xp.reshape(i, (1, 1)), by[0][None])
         others = tuple(total + more for total, more in zip(others, by[2:], strict=True))
         return i - 1, by_steps, xp.where(moved, by[1], by_state), *others
 
     begin = (xp.max(course.taken) - 1, *(xp.zeros_like(x) for x in (steps, start, context, *weights)))
     return xp.while_loop(lambda i, *_: i >= 0, back, begin)[1:]
-
-
-def pullback(function: Callable[..., Any], arguments: Sequence[Any], upstream: Any) -> Sequence[Any]:
-    """Return the gradients of a function by each of its arguments, from one by its value."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.vjp(function, *arguments)[1](upstream)
-    import tensorflow as tf
-
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(arguments)
-        value = function(*arguments)
-    return tape.gradient(value, arguments, upstream, tf.UnconnectedGradients.ZERO)

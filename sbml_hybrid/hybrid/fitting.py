@@ -7,11 +7,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
+from sbml_hybrid.errors import is_number
 from sbml_hybrid.forecasting.engine import keras
 from sbml_hybrid.hybrid.callbacks import Following, Progress
 from sbml_hybrid.hybrid.feeding import Needed, Trajectories, parts
+from sbml_hybrid.hybrid.refining import refined
+from sbml_hybrid.hybrid.weights import require_whole
 
 log = logging.getLogger("sbml_hybrid")
 
@@ -84,6 +88,43 @@ class Fitted(keras.Model):
         own = [Following(), *([Progress(epochs)] if verbose else [])]
         said = {"epochs": epochs, "verbose": 0, "validation_data": validation_data, "shuffle": False}
         return super().fit(x, y, callbacks=[*own, *(callbacks or ())], **said, **kwargs)
+
+    def refine(
+        self, x: Any, y: Any = None, *, evaluations: int = 500, tolerance: float = 1e-7, verbose: Any = 1
+    ) -> pd.DataFrame:
+        """Go on from what `fit` found to the nearest minimum: L-BFGS, on all trajectories at once.
+
+        Adam comes near a minimum whose valley is flat, as those of kinetic constants are, and is slow along it. This
+        ends a training of some thousand weights and not too many trajectories. Every start goes down by itself, on the
+        loss of `fit`: all times, and penalties that weigh what they weigh now.
+
+        Parameters
+        ----------
+        x, y
+            Inputs by name and what was measured, NaN elsewhere; or a dataset.
+        evaluations
+            How often the loss is evaluated at most. When it is interrupted, the lowest weights so far are kept.
+        tolerance
+            A start is done when several steps in a row gained less, relative to its loss or 1.
+        verbose
+            0 for no bar.
+
+        Returns
+        -------
+        DataFrame
+            ``evaluation``, ``start``, ``loss``: the lowest so far.
+
+        Raises
+        ------
+        ValueError
+            No evaluation, or a negative tolerance.
+        """
+        require_whole("evaluations", evaluations)
+        if not (is_number(tolerance) and tolerance >= 0):
+            raise ValueError(f"tolerance must be a number, 0 or more, got {tolerance!r}.")
+        inputs, target = self._checked(x, y, True)
+        self.likelihood.adapt(target)
+        return refined(self, inputs, target, int(evaluations), float(tolerance), bool(verbose))
 
     def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, **kwargs: Any) -> Any:
         """Return the loss, and the metrics ``unfinished`` and ``rmse`` (in the measurements' units)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,36 @@ from sbml_hybrid.hybrid.simulate import Simulate
 from sbml_hybrid.hybrid.trace import Trace
 from sbml_hybrid.hybrid.weighing import DATA_LOSS, Weights
 from sbml_hybrid.hybrid.weights import DualAscent, require_whole
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """How good the starts are at some measurements.
+
+    Parameters
+    ----------
+    total
+        The losses (start,).
+    data
+        Minus the mean log likelihood of what was measured and reached (start,).
+    against
+        The same, where what was not reached counts against it (start,).
+    penalties
+        The value of each penalty before its weight (start,), by name.
+    unfinished
+        Whether a trajectory did not arrive, and whether it counts; both (start, trajectory).
+    error, there
+        Of each prediction, 0 where nothing was measured and reached; and where it was (start, trajectory, time,
+        observable).
+    """
+
+    total: Any
+    data: Any
+    against: Any
+    penalties: Mapping[str, Any]
+    unfinished: tuple[Any, Any]
+    error: Any
+    there: Any
 
 
 class _Scratch:
@@ -221,6 +251,14 @@ class HybridModel(Kept):
     ) -> Any:
         """Return the loss, and tell the metrics."""
         ops = keras.ops
+        found = self.judged(x, y, y_pred, sample_weight, training)
+        self._tell(found)
+        # A start that has failed leaves the others alone.
+        return found.total[0] if self.starts == 1 else ops.sum(ops.where(ops.isfinite(found.total), found.total, 0.0))
+
+    def judged(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = False) -> Judged:
+        """Return how good each start is at inputs and target, given what `call` said; in training up to the horizon."""
+        ops = keras.ops
         values = y_pred[None] if self.starts == 1 else ops.moveaxis(y_pred, 1, 0)
         target = ops.cast(ops.convert_to_tensor(y), values.dtype)[None]
         times = ops.cast(ops.convert_to_tensor(x["times"]), values.dtype)[None, :, :, None]
@@ -235,42 +273,41 @@ class HybridModel(Kept):
         count = ops.sum(ops.cast(there, values.dtype), axis=(1, 2, 3))
         data = -ops.sum(weight * density, axis=(1, 2, 3)) / ops.maximum(count, 1.0)
         total = data + self.estimated.against() / ops.maximum(self.likelihood.measurements, ops.maximum(count, 1.0))
-        total = total + self._penalty()
-        self._tell(data, density, measured, there)
-        arrived = ops.all(ops.logical_or(reached, ops.isnan(times)), axis=(2, 3))
-        self.unfinished.update_state(1.0 - ops.cast(arrived, "float32"), _like(counted[None], arrived))
-        error = ops.where(there, values - ops.where(there, target, 0.0), 0.0)
-        error, some = (ops.reshape(part, (-1, 1)) for part in (error, _like(there, error)))
-        self.rmse.update_state(ops.zeros_like(error), error, some[:, 0])
-        # A start that has failed leaves the others alone.
-        return total[0] if self.starts == 1 else ops.sum(ops.where(ops.isfinite(total), total, 0.0))
-
-    def _tell(self, data: Any, density: Any, measured: Any, there: Any) -> None:
-        """Tell the metrics the log likelihoods; for each start, what was not reached counts against it."""
-        ops = keras.ops
-        if DATA_LOSS in self.extra_metrics:
-            self.extra_metrics[DATA_LOSS].update_state(data)
-        if self.starts == 1:
-            return
+        penalty, penalties = self._penalty()
         missed = ops.cast(ops.logical_and(measured, ops.logical_not(there)), density.dtype)
         against = ops.sum(missed * self.likelihood.worst() - density, axis=(1, 2, 3))
-        each = against / ops.maximum(ops.sum(ops.cast(measured, density.dtype)), 1.0)
-        for start in range(self.starts):
-            self.extra_metrics[f"loss_{start}"].update_state(each[start])
+        arrived = ops.all(ops.logical_or(reached, ops.isnan(times)), axis=(2, 3))
+        return Judged(
+            total=total + penalty,
+            data=data,
+            against=against / ops.maximum(ops.sum(ops.cast(measured, density.dtype)), 1.0),
+            penalties=penalties,
+            unfinished=(1.0 - ops.cast(arrived, "float32"), _like(counted[None], arrived)),
+            error=ops.where(there, values - ops.where(there, target, 0.0), 0.0),
+            there=there,
+        )
 
-    def _penalty(self) -> Any:
-        """The weighted penalties of each start (start,)."""
+    def _tell(self, found: Judged) -> None:
+        """Tell the metrics."""
+        self.unfinished.update_state(*found.unfinished)
+        error, some = (keras.ops.reshape(p, (-1, 1)) for p in (found.error, _like(found.there, found.error)))
+        self.rmse.update_state(keras.ops.zeros_like(error), error, some[:, 0])
+        if DATA_LOSS in self.extra_metrics:
+            self.extra_metrics[DATA_LOSS].update_state(found.data)
+        for name, values in found.penalties.items():
+            self.extra_metrics[name].update_state(values)
+        for start in range(self.starts if self.starts > 1 else 0):
+            self.extra_metrics[f"loss_{start}"].update_state(found.against[start])
+
+    def _penalty(self) -> tuple[Any, dict[str, Any]]:
+        """The weighted penalties of each start (start,), and each penalty's values (start,) by name."""
         ops, recorded = keras.ops, self._scratch.recorded
         self._scratch.recorded = None
         if not self.penalties.names:
-            return 0.0
-        totals = []
-        for start in range(self.starts):
-            total, each = self.penalties.total(self._of_start(recorded, start))
-            totals.append(total)
-            for name, value in each.items():
-                self.extra_metrics[name].update_state(value)
-        return ops.stack(totals)
+            return 0.0, {}
+        found = [self.penalties.total(self._of_start(recorded, start)) for start in range(self.starts)]
+        each = {name: ops.stack([values[name] for _, values in found]) for name in self.penalties.names}
+        return ops.stack([total for total, _ in found]), each
 
     def _of_start(self, recorded: Recorded, start: int) -> Recorded:
         def mine(values: Any) -> Any:

@@ -13,11 +13,13 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import least_squares
 
 from sbml_hybrid import load, priors
 from sbml_hybrid.errors import DataError, ModelError, UnknownName
 from sbml_hybrid.forecasting.engine import keras
 from sbml_hybrid.hybrid.callbacks import GrowingHorizon, KeepGood
+from sbml_hybrid.hybrid.descent import descent
 from sbml_hybrid.hybrid.estimates import Estimates, laws_of
 from sbml_hybrid.hybrid.feeding import Trajectories
 from sbml_hybrid.hybrid.grafts import Graft
@@ -332,6 +334,55 @@ def test_a_trajectory_that_is_asked_for_its_start_alone_arrives(untrained):
     answer = untrained.predict({"times": np.zeros((2, 1))})
 
     np.testing.assert_array_equal(answer, np.full((2, 1, 1), 10.0))
+
+
+def test_refining_finds_the_least_squares_solution_of_each_start():
+    rng = np.random.default_rng(0)
+    noisy = TARGET + rng.normal(0, 0.3, TARGET.shape)
+    model = HybridModel(decay(tolerance=1e-5), estimate={"k": (0.01, 3.0)}, starts=3)
+    assert not model.compiled
+
+    told = model.refine({"times": TIMES}, noisy, verbose=0)
+
+    def residuals(k):
+        return (10 * np.exp(-k * TIMES) - noisy[:, :, 0]).ravel()
+
+    best = least_squares(residuals, TRUE, xtol=1e-14, ftol=1e-14).x[0]
+    table = model.estimates().pivot(index="start", columns="parameter", values="value")
+    np.testing.assert_allclose(table["k"], best, rtol=1e-4)
+    np.testing.assert_allclose(table["sigma(S)"], np.sqrt(np.mean(residuals(best) ** 2)), rtol=1e-3)
+    last = told[told["evaluation"] == told["evaluation"].max()]
+    np.testing.assert_allclose(model.estimates()["loss"][:3], last["loss"], rtol=1e-6)
+
+
+def test_refining_keeps_what_it_found_when_it_is_interrupted(untrained, monkeypatch):
+    model = HybridModel(decay(), estimate={"k": (0.01, 3.0)})
+    seen = []
+
+    def interrupted(evaluate, first, tolerance):
+        for found in descent(evaluate, first, tolerance):
+            seen.append(found)
+            yield found
+            if len(seen) == 8:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("sbml_hybrid.hybrid.refining.descent", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        model.refine({"times": TIMES}, TARGET, verbose=0)
+
+    kept = np.concatenate([np.ravel(keras.ops.convert_to_numpy(v)) for v in model.trainable_variables])
+    np.testing.assert_array_equal(kept, seen[-1].position[0])
+    assert seen[-1].loss[0] < seen[0].loss[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"evaluations": 0}, "evaluations must be a whole number"), ({"tolerance": -1.0}, "tolerance must be a number")],
+)
+def test_a_wrong_setting_of_refining_is_refused(untrained, settings, message):
+    with pytest.raises(ValueError, match=message):
+        untrained.refine({"times": TIMES}, TARGET, **settings)
 
 
 # -- slow: several compilations --------------------------------------------------------------------
