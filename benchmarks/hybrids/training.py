@@ -36,10 +36,14 @@ class Bench:
     horizon
         The first horizon, in the model's time unit, which grows to the end in the first half; None for all from the
         start.
+    evaluations
+        How many evaluations L-BFGS has afterwards, at most.
     """
 
-    def __init__(self, build: Callable[[int], Any], epochs: int, rate: float, horizon: float | None = None) -> None:
-        self.build, self.epochs, self.rate, self.horizon = build, epochs, rate, horizon
+    def __init__(
+        self, build: Callable[[int], Any], epochs: int, rate: float, horizon: float | None = None, evaluations: int = 0
+    ) -> None:
+        self.build, self.epochs, self.rate, self.horizon, self.evaluations = build, epochs, rate, horizon, evaluations
         self.model: Any = None
 
     def trained(self, seed: int, inputs: Mapping[str, Any], target: np.ndarray) -> Any:
@@ -59,6 +63,8 @@ class Bench:
                 variable.assign(np.zeros(variable.shape))
         growing = [] if self.horizon is None else [GrowingHorizon(self.horizon, max(self.epochs // 2, 1))]
         self.model.fit(inputs, target, epochs=self.epochs, verbose=0, callbacks=[KeepGood(), *growing])
+        if self.evaluations:
+            self.model.refine(inputs, target, evaluations=self.evaluations, verbose=0)
         return self.model
 
 
