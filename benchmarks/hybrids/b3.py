@@ -125,13 +125,14 @@ def gradients_of(text: str, end: float, say: Any) -> None:
     own = pd.Series({name: model.by_id[name].value for name in names})
     at = own * rng.uniform(0.9, 1.1, len(own))
     times = np.linspace(0, end, 11)
-    ranges = np.array(layer.accuracy.ranges)[[layer.plan.odes.states.index(s) for s in layer.observables]]
+    range_of = dict(zip(layer.plan.odes.states, layer.accuracy.ranges, strict=True))
+    ranges = np.array([range_of.get(name, 1.0) for name in layer.observables])  # what no equation moves has none
     weights = rng.normal(size=(len(times), len(ranges)))
 
     rows = pd.DataFrame([at * (1 + s * NUDGE * (at.index == n)) for n in names for s in (1, -1)])
     truth = sh.simulate(model, rows, times=times, quantities=layer.observables)["truth"].values
-    losses = np.sum(truth / ranges * weights, axis=(1, 2))
-    expected = (losses[::2] - losses[1::2]) / (2 * NUDGE)
+    differences = (truth[::2] - truth[1::2]) / (2 * NUDGE)  # before the sum, which rounds
+    expected = np.sum(differences / ranges * weights, axis=(1, 2))
     began = time.perf_counter()
     got = _gradient(layer, at.to_numpy(), times, weights / ranges) * at.to_numpy()
     spent = time.perf_counter() - began
