@@ -33,6 +33,8 @@ class Needed:
         The names of what is measured.
     estimated
         What is estimated, and no input.
+    end
+        The last time, where something happens at known times; else infinite.
     own
         The model's own value of parameters and initial values, by name (``init(S1)``).
     """
@@ -45,6 +47,7 @@ class Needed:
     features: bool
     observables: tuple[str, ...]
     estimated: tuple[str, ...]
+    end: float
     own: Mapping[str, float]
 
     @property
@@ -70,6 +73,8 @@ class Needed:
         """
         if not isinstance(inputs, Mapping):
             raise ValueError(f"Inputs are arrays by name ({', '.join(self.keys)}), got {type(inputs).__name__}.")
+        inputs = dict(inputs)
+        codes = inputs.pop("censored", None)
         for key in inputs:
             if key not in self.keys:
                 raise self._refused(key)
@@ -84,6 +89,11 @@ class Needed:
             raise ValueError(f"times must be (trajectory, time), got the shape {times.shape}.")
         if np.isnan(times[:, 0]).any():
             raise ValueError("times has trajectories without a single time. Leave them out.")
+        if np.nanmax(times, initial=0.0) > self.end:
+            raise ValueError(
+                f"times go to {np.nanmax(times):g}, but the layer knows what happens up to {self.end:g}. Try: a later "
+                "end= in Simulate."
+            )
         for key, array in arrays.items():
             self._check_shape(key, array, times.shape)
         if not wanted:
@@ -99,6 +109,8 @@ class Needed:
             )
         if not np.isfinite(target).any():
             raise DataError("Nothing is measured: the target is NaN everywhere.")
+        if codes is not None:
+            arrays["censored"] = _codes(codes, shape)
         return arrays, target
 
     def _refused(self, key: str) -> Exception:
@@ -157,6 +169,9 @@ class Needed:
                 raise DataError("The dataset has no 'known' (trajectory, input) to be features. Try sh.visible.")
             arrays["features"] = data["known"].values
         arrays = {key: np.repeat(array, repeats, axis=0) for key, array in arrays.items()}
+        if "censored" in data:
+            codes = data["censored"].reindex(observable=list(self.observables), fill_value=0)
+            arrays["censored"] = codes.transpose("trajectory", ..., axis, "observable").values.reshape(target.shape)
         some = np.isfinite(arrays["times"]).any(axis=1)
         return {key: array[some] for key, array in arrays.items()}, target[some]
 
@@ -195,8 +210,18 @@ def needed_by(simulate: Simulate, estimated: Iterable[str], features: bool) -> N
         features=features,
         observables=simulate.observables,
         estimated=estimated,
+        end=plan.end * (1 + 1e-9) if plan.happenings else np.inf,
         own={name: float(own_value(plan.model, values, name)) for name in names},
     )
+
+
+def _codes(codes: Any, shape: tuple[int, ...]) -> np.ndarray:
+    codes = np.asarray(codes, float)
+    if codes.shape != shape:
+        raise ValueError(f"censored must have the target's shape {shape}, got {codes.shape}.")
+    if not np.isin(codes, (-1, 0, 1)).all():
+        raise ValueError("censored must be -1 (below the limit that the target holds), 0 (measured) or 1 (above).")
+    return codes
 
 
 def _column(data: xr.Dataset, name: str) -> np.ndarray:

@@ -67,7 +67,8 @@ class Fitted(keras.Model):
         Parameters
         ----------
         x, y
-            Inputs by name and what was measured, NaN elsewhere; or a dataset.
+            Inputs by name and what was measured, NaN elsewhere; or a dataset. An input ``censored`` of the target's
+            shape says where the target holds a limit: -1 for below it, 1 for above, 0 for measured.
         batch_size
             Trajectories a step; by default all.
         verbose
@@ -158,7 +159,7 @@ class Fitted(keras.Model):
         """Return the inputs and the target (trajectory, time, observable) that a dataset has.
 
         Times and controls are the dataset's; given parameters are those that it varied, or the model's own values;
-        features are its ``known``. Replicates become trajectories.
+        features are its ``known``. Replicates become trajectories; ``censored`` comes along.
         """
         return self.needed.taken_from(dataset)
 

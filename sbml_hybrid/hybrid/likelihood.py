@@ -11,6 +11,7 @@ import numpy as np
 from sbml_hybrid.errors import unknown_name
 from sbml_hybrid.forecasting.engine import keras
 from sbml_hybrid.measurement.noise import resolved
+from sbml_hybrid.measurement.noise.gaussian import with_limits
 
 LEAST_SIGMA = 1e-4  # of an observable's range: below it the solver's error would be fitted
 _FIRST_SIGMA = 0.1
@@ -119,8 +120,10 @@ class Likelihood(keras.layers.Layer):
         """Return the estimated standard deviations (start, observable), in the measurements' units."""
         return self.unit * keras.ops.sqrt(keras.ops.exp(2 * self.log_sigma) + LEAST_SIGMA**2)
 
-    def log_density(self, target: Any, values: Any, there: Any) -> Any:
+    def log_density(self, target: Any, values: Any, there: Any, censored: Any = None) -> Any:
         """Return the log density of each measurement, 0 where there is none.
+
+        Of one behind a limit, which is what the target then holds, it is the log probability of lying there.
 
         Parameters
         ----------
@@ -130,15 +133,17 @@ class Likelihood(keras.layers.Layer):
             What is predicted (start, trajectory, time, observable).
         there
             Where it was measured and reached, alike.
+        censored
+            -1 for below the limit, 1 above it, 0 for measured (1, trajectory, time, observable).
         """
         ops = keras.ops
         values = ops.where(there, values, 1.0)
         if self.noise is None:
             sigma = _spread(self.sigma())
             z = (ops.where(there, target, values) - values) / sigma
-            density = -0.5 * ops.square(z) - ops.log(sigma) - 0.5 * math.log(2 * math.pi)
+            density = with_limits(z, ops.log(sigma), censored, ops)
         else:
-            density = self.noise.log_density(ops.where(there, target, np.nan), values, xp=ops)
+            density = self.noise.log_density(ops.where(there, target, np.nan), values, censored, xp=ops)
         possible = ops.logical_and(there, ops.isfinite(density))
         return ops.where(possible, density, ops.where(there, -self.worst(), 0.0))
 

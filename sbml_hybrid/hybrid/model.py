@@ -38,9 +38,9 @@ class Judged:
         The value of each penalty before its weight (start,), by name.
     unfinished
         Whether a trajectory did not arrive, and whether it counts; both (start, trajectory).
-    error, there
-        Of each prediction, 0 where nothing was measured and reached; and where it was (start, trajectory, time,
-        observable).
+    error, seen
+        Of each prediction, 0 where nothing was measured within its limits and reached; and where it was (start,
+        trajectory, time, observable).
     """
 
     total: Any
@@ -49,7 +49,7 @@ class Judged:
     penalties: Mapping[str, Any]
     unfinished: tuple[Any, Any]
     error: Any
-    there: Any
+    seen: Any
 
 
 class _Scratch:
@@ -268,11 +268,13 @@ class HybridModel(Kept):
             measured = ops.logical_and(measured, ops.logical_not(times > self.horizon))
         reached = ops.logical_not(ops.isnan(values))
         there = ops.logical_and(measured, reached)
-        density = self.likelihood.log_density(target, values, there)
+        codes = ops.cast(ops.convert_to_tensor(x["censored"]), values.dtype)[None] if "censored" in x else None
+        density = self.likelihood.log_density(target, values, there, codes)
         weight = 1.0 if sample_weight is None else ops.cast(sample_weight, values.dtype)[None, :, None, None]
         count = ops.sum(ops.cast(there, values.dtype), axis=(1, 2, 3))
         data = -ops.sum(weight * density, axis=(1, 2, 3)) / ops.maximum(count, 1.0)
         total = data + self.estimated.against() / ops.maximum(self.likelihood.measurements, ops.maximum(count, 1.0))
+        seen = there if codes is None else ops.logical_and(there, codes == 0)
         penalty, penalties = self._penalty()
         missed = ops.cast(ops.logical_and(measured, ops.logical_not(there)), density.dtype)
         against = ops.sum(missed * self.likelihood.worst() - density, axis=(1, 2, 3))
@@ -283,14 +285,14 @@ class HybridModel(Kept):
             against=against / ops.maximum(ops.sum(ops.cast(measured, density.dtype)), 1.0),
             penalties=penalties,
             unfinished=(1.0 - ops.cast(arrived, "float32"), _like(counted[None], arrived)),
-            error=ops.where(there, values - ops.where(there, target, 0.0), 0.0),
-            there=there,
+            error=ops.where(seen, values - ops.where(seen, target, 0.0), 0.0),
+            seen=seen,
         )
 
     def _tell(self, found: Judged) -> None:
         """Tell the metrics."""
         self.unfinished.update_state(*found.unfinished)
-        error, some = (keras.ops.reshape(p, (-1, 1)) for p in (found.error, _like(found.there, found.error)))
+        error, some = (keras.ops.reshape(p, (-1, 1)) for p in (found.error, _like(found.seen, found.error)))
         self.rmse.update_state(keras.ops.zeros_like(error), error, some[:, 0])
         if DATA_LOSS in self.extra_metrics:
             self.extra_metrics[DATA_LOSS].update_state(found.data)

@@ -14,8 +14,9 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import least_squares
+from scipy.stats import norm
 
-from sbml_hybrid import load, priors
+from sbml_hybrid import Limits, around, load, measure, priors, sample, simulate
 from sbml_hybrid.errors import DataError, ModelError, UnknownName
 from sbml_hybrid.forecasting.engine import keras
 from sbml_hybrid.hybrid.callbacks import GrowingHorizon, KeepGood
@@ -141,6 +142,30 @@ def test_what_was_not_reached_changes_nothing(untrained):
     assert as_lost == pytest.approx(as_missing, rel=1e-6)
 
 
+def test_behind_a_limit_the_chance_of_lying_there_counts(untrained):
+    answer = np.full((3, 6, 1), 4.0)
+    target, codes = np.full((3, 6, 1), 5.0), np.zeros((3, 6, 1))
+    codes[0], codes[1] = -1, 1
+
+    untrained.likelihood.adapt(TARGET)
+    sigma = float(keras.ops.convert_to_numpy(untrained.likelihood.sigma())[0, 0])
+    x = {"times": TIMES, "censored": codes}
+    loss = float(untrained.compute_loss(x, target, keras.ops.convert_to_tensor(answer)))
+
+    chances = [norm.logcdf(5, 4, sigma), norm.logsf(5, 4, sigma), norm.logpdf(5, 4, sigma)]
+    assert loss == pytest.approx(-np.mean(chances), rel=1e-7)
+
+
+def test_a_limit_of_detection_biases_no_estimate():
+    limit = 3.0
+    target, codes = np.maximum(TARGET, limit), -(limit > TARGET).astype(int)
+    model = HybridModel(decay(), estimate={"k": (0.01, 3.0)}, noise=noise.Normal(0.1))
+
+    model.refine({"times": TIMES, "censored": codes}, target, verbose=0)
+
+    assert model.estimates().set_index("parameter").loc["k", "value"] == pytest.approx(TRUE, rel=0.01)
+
+
 def test_behind_the_horizon_nothing_counts_in_training_only(untrained):
     answer = np.where(TIMES[:, :, None] > 2.5, TARGET + 5.0, TARGET)
     untrained.horizon.assign(2.5)
@@ -259,6 +284,18 @@ def test_a_dataset_gives_inputs_and_target(untrained):
     np.testing.assert_array_equal(target, of_chain())
 
 
+def test_a_dataset_says_what_lies_behind_limits():
+    truth = simulate(CHAIN, sample(around(CHAIN, 2.0, of=["k"]), 4, seed=0), times=TIMES[0])
+    data = measure(truth, ["P", "S"], limits=Limits(low=3.0), replicates=2, seed=1)
+    model = HybridModel(chain(), estimate={"k": (0.1, 1.0), "k2": (0.1, 1.0)})
+
+    inputs, target = model.inputs_from(data)
+
+    assert target.shape == inputs["censored"].shape == (8, 6, 2)
+    np.testing.assert_array_equal(inputs["censored"] == -1, target == 3.0)
+    assert 0 < (inputs["censored"] == -1).mean() < 1
+
+
 # -- what it says ----------------------------------------------------------------------------------
 
 
@@ -289,6 +326,8 @@ def test_a_wrong_setting_is_refused_in_one_line(untrained, settings, error, mess
         ({"times": TIMES}, None, "There is no target"),
         ({"times": TIMES, "parameters": TIMES[:, :1]}, TARGET, "parameters is given as input, but k is estimated"),
         ({"times": TIMES, "dose": TIMES}, TARGET, "No input 'dose'"),
+        ({"times": TIMES, "censored": TIMES}, TARGET, r"censored must have the target's shape \(3, 6, 1\)"),
+        ({"times": TIMES, "censored": TARGET}, TARGET, "censored must be -1 .below the limit"),
     ],
 )
 def test_wrong_data_are_refused_in_one_line(untrained, inputs, target, message):
@@ -383,6 +422,13 @@ def test_refining_keeps_what_it_found_when_it_is_interrupted(untrained, monkeypa
 def test_a_wrong_setting_of_refining_is_refused(untrained, settings, message):
     with pytest.raises(ValueError, match=message):
         untrained.refine({"times": TIMES}, TARGET, **settings)
+
+
+def test_times_behind_the_last_known_event_are_refused():
+    pulsed = load("J: S -> ; k*S; at (time > 3): S = S + 1; S = 10; k = 0.3")
+    hybrid = HybridModel(Simulate(pulsed, end=5.0))
+    with pytest.raises(ValueError, match="times go to 9, but the layer knows what happens up to 5"):
+        hybrid.predict({"times": np.array([[0.0, 9.0]])})
 
 
 # -- slow: several compilations --------------------------------------------------------------------
