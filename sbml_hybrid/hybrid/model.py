@@ -64,8 +64,8 @@ class HybridModel(Kept):
 
     The loss is minus the mean log likelihood of what was measured (not NaN) and reached, plus minus the log density of
     the estimated parameters' priors (over the number of measurements, so that the minimum is the likeliest), plus
-    penalties. A trajectory that does not arrive within its steps counts up to where it came; how many there are is the
-    metric ``unfinished``.
+    penalties and what the networks' regularizers say of their weights. A trajectory that does not arrive within its
+    steps counts up to where it came; how many there are is the metric ``unfinished``.
 
     Parameters
     ----------
@@ -280,7 +280,7 @@ class HybridModel(Kept):
         against = ops.sum(missed * self.likelihood.worst() - density, axis=(1, 2, 3))
         arrived = ops.all(ops.logical_or(reached, ops.isnan(times)), axis=(2, 3))
         return Judged(
-            total=total + penalty,
+            total=total + penalty + self._regularization(),
             data=data,
             against=against / ops.maximum(ops.sum(ops.cast(measured, density.dtype)), 1.0),
             penalties=penalties,
@@ -310,6 +310,16 @@ class HybridModel(Kept):
         found = [self.penalties.total(self._of_start(recorded, start)) for start in range(self.starts)]
         each = {name: ops.stack([values[name] for _, values in found]) for name in self.penalties.names}
         return ops.stack([total for total, _ in found]), each
+
+    def _regularization(self) -> Any:
+        """What the networks' own regularizers say of the weights of each start (start,)."""
+        ops, total = keras.ops, keras.ops.zeros((self.starts,), self.compute_dtype)
+        for variable in self.trainable_variables:
+            if variable.regularizer is not None:
+                rows = ops.convert_to_tensor(variable)
+                each = [variable.regularizer(rows[i] if self.starts > 1 else rows) for i in range(self.starts)]
+                total = total + ops.cast(ops.stack(each), total.dtype)
+        return total
 
     def _of_start(self, recorded: Recorded, start: int) -> Recorded:
         def mine(values: Any) -> Any:

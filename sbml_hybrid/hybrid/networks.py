@@ -28,13 +28,22 @@ class Stacked(keras.layers.Layer):
         A Keras activation; None for none.
     seed
         Where chance starts; None for weights of 0.
+    kernel_regularizer
+        A Keras regularizer, of each start's kernel by itself.
     """
 
     def __init__(
-        self, units: int, starts: int = 1, activation: Any = None, seed: int | None = None, **kwargs: Any
+        self,
+        units: int,
+        starts: int = 1,
+        activation: Any = None,
+        seed: int | None = None,
+        kernel_regularizer: Any = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.units, self.starts, self.seed = units, starts, seed
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.activation = keras.activations.get(activation)
 
     def build(self, input_shape: Any) -> None:
@@ -49,7 +58,9 @@ class Stacked(keras.layers.Layer):
         def initial(shape: Any, dtype: Any = None) -> Any:
             return keras.ops.convert_to_tensor(first, dtype=dtype)
 
-        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=initial)
+        self.kernel = self.add_weight(
+            name="kernel", shape=shape, initializer=initial, regularizer=self.kernel_regularizer
+        )
         self.bias = self.add_weight(name="bias", shape=(self.starts, 1, self.units), initializer="zeros")
         self.built = True
 
@@ -72,6 +83,7 @@ class Stacked(keras.layers.Layer):
             "starts": self.starts,
             "activation": keras.activations.serialize(self.activation),
             "seed": self.seed,
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
 
 
@@ -94,6 +106,8 @@ class Perceptron(keras.layers.Layer):
         Where chance starts; None for another one each time.
     starts
         How many starts; `HybridModel` sets it.
+    kernel_regularizer
+        A Keras regularizer of all kernels, that behind the last layer included.
 
     Examples
     --------
@@ -108,9 +122,11 @@ class Perceptron(keras.layers.Layer):
         activation: Any = "tanh",
         seed: int | None = None,
         starts: int = 1,
+        kernel_regularizer: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         for name, value in (("units", units), ("depth", depth), ("starts", starts)):
             if not (is_number(value) and value == int(value) and value >= 1):
                 raise ValueError(f"{name} must be a whole number, 1 or more, got {value!r}.")
@@ -118,7 +134,15 @@ class Perceptron(keras.layers.Layer):
         self.seed = random.randrange(2**31) if seed is None else seed
         seeds = np.random.SeedSequence(self.seed).generate_state(self.depth).tolist()
         self.layers = [
-            Stacked(self.units, self.starts, activation, seed, dtype=self.dtype_policy, name=f"layer_{i}")
+            Stacked(
+                self.units,
+                self.starts,
+                activation,
+                seed,
+                self.kernel_regularizer,
+                dtype=self.dtype_policy,
+                name=f"layer_{i}",
+            )
             for i, seed in enumerate(seeds)
         ]
 
@@ -149,13 +173,15 @@ class Perceptron(keras.layers.Layer):
             "activation": activation,
             "seed": self.seed,
             "starts": self.starts,
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
 
 
 def last_layer(network: Any, count: int, **kwargs: Any) -> Any:
     """Return the layer that goes behind a network and starts at 0: with as many starts as the network has."""
     if hasattr(network, "starts"):
-        return Stacked(count, network.starts, **kwargs)
+        regularizer = getattr(network, "kernel_regularizer", None)
+        return Stacked(count, network.starts, kernel_regularizer=regularizer, **kwargs)
     return keras.layers.Dense(count, kernel_initializer="zeros", **kwargs)
 
 

@@ -49,7 +49,7 @@ def _in_tensorflow(layer, jit):
         given = {name: values for name, values in inputs.items() if name != "times"}
         with tf.GradientTape() as tape:
             tape.watch(given)
-            loss = tf.reduce_sum(layer.run({**given, "times": inputs["times"]}, True)[0] * weights)
+            loss = tf.reduce_sum(tf.cast(layer.run({**given, "times": inputs["times"]}, True)[0], tf.float64) * weights)
         return tape.gradient(loss, (given, layer.trainable_variables))
 
     def tensors(inputs):

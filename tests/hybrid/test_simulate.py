@@ -354,6 +354,23 @@ def test_laws_that_a_network_scales_are_laws_with_scaled_constants(compiled, fac
     assert (np.abs(values - truth) / np.ptp(truth, axis=(0, 1))).max() < 2e-3
 
 
+def test_in_float32_a_layer_is_as_accurate_as_it_says(compiled):
+    layers = [exchange(1e-4, precision=p) for p in ("float32", "float64")]
+    given = inputs()
+    for layer in layers:
+        layer.build()
+        learned(layer)
+    weights = np.random.default_rng(1).normal(size=(3, 5, 3))
+
+    short, long = (compiled(layer, jit=True) for layer in layers)
+
+    values, exact = short(**given)[0], long(**given)[0]
+    assert layers[0].accuracy.error <= 1e-4 and values.dtype == "float32"
+    np.testing.assert_allclose(values, exact, atol=5e-4 * np.ptp(exact, axis=(0, 1)).max())
+    for name, by in long.gradient(weights, **given)[0].items():
+        np.testing.assert_allclose(short.gradient(weights, **given)[0][name], by, atol=2e-3 * np.abs(by).max())
+
+
 def test_gradients_are_the_same_with_xla(compiled):
     layer = exchange()
     run, given = compiled(layer, jit=True), inputs()

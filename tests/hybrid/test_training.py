@@ -142,6 +142,19 @@ def test_what_was_not_reached_changes_nothing(untrained):
     assert as_lost == pytest.approx(as_missing, rel=1e-6)
 
 
+def test_the_regularizers_of_networks_count_for_each_start():
+    network = Perceptron(3, 1, seed=0, kernel_regularizer=keras.regularizers.L2(0.1))
+    model = HybridModel(chain(Graft("J", network, ["S"])), starts=2)
+    answer = keras.ops.convert_to_tensor(np.repeat(of_chain()[:, None], 2, axis=1))
+    kernel = keras.ops.convert_to_numpy(model.simulate.heads[0].network.layers[0].kernel)
+
+    judged = model.judged({"times": TIMES}, of_chain(), answer)
+
+    more = keras.ops.convert_to_numpy(judged.total - judged.data)
+    np.testing.assert_allclose(more, 0.1 * np.square(kernel).sum(axis=(1, 2)), rtol=1e-6)
+    assert more[0] != more[1]
+
+
 def test_behind_a_limit_the_chance_of_lying_there_counts(untrained):
     answer = np.full((3, 6, 1), 4.0)
     target, codes = np.full((3, 6, 1), 5.0), np.zeros((3, 6, 1))
