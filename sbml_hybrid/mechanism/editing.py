@@ -140,6 +140,33 @@ class Editable:
 
         return add_species(self, id, initial, compartment, boundary)
 
+    def with_states(self, id: str, count: int = 1) -> Model:
+        """Return the model with latent states: numbers that start at 0 and that nothing moves, for a hybrid to move.
+
+        They are parameters with a rate rule of 0. `sh.Graft` on ``"z0'"`` moves one, and other grafts may read it.
+
+        Parameters
+        ----------
+        id
+            What they are called: ``"z"`` gives z0, z1 and so on.
+        count
+            How many.
+
+        Raises
+        ------
+        ValueError
+            The id is there already or is none, or there are less than one.
+
+        Examples
+        --------
+        >>> from sbml_hybrid.mechanism.reader import load
+        >>> load("A -> B; k*A; A = 10; B = 0; k = 0.3").with_states("z", 2).states
+        ('A', 'B', 'z0', 'z1')
+        """
+        from sbml_hybrid.mechanism.edits import with_states
+
+        return with_states(self, id, count)
+
     def remove(self, id: str) -> Model:
         """Return the model without a reaction, species, parameter or compartment.
 

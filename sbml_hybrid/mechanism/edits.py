@@ -225,6 +225,23 @@ def add_species(model: Model, id: str, initial: float, compartment: str | None, 
     return _closed(document, model, f"with {id}")
 
 
+def with_states(model: Model, id: str, count: int) -> Model:
+    """Return the model with states that nothing moves; see `Model.with_states`."""
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise ValueError(f"count must be a whole number, 1 or more, got {count!r}.")
+    document = _opened(model)
+    m, new = document.getModel(), [f"{id}{i}" for i in range(count)]
+    for name in new:
+        _require_new(model, name)
+        parameter, rule = m.createParameter(), m.createRateRule()
+        parameter.setId(name)
+        parameter.setConstant(False)
+        parameter.setValue(0.0)
+        rule.setVariable(name)
+        rule.setMath(ast_from_text("0"))
+    return _closed(document, model, f"with {', '.join(new)}")
+
+
 def set_boundary(model: Model, id: str, boundary: bool) -> Model:
     """Return the model with a species fixed or free; see `Model.make_boundary` and `Model.make_floating`."""
     _part(model, id, Species, "species")

@@ -354,6 +354,28 @@ def test_laws_that_a_network_scales_are_laws_with_scaled_constants(compiled, fac
     assert (np.abs(values - truth) / np.ptp(truth, axis=(0, 1))).max() < 2e-3
 
 
+def test_a_latent_state_is_moved_by_one_network_and_read_by_another(compiled):
+    model = sh.load(EXCHANGE).with_states("z", 1)
+    layer = Simulate(
+        model,
+        [Graft("z0'", network(), ["A", "z0"]), Graft("v", network(), ["z0"], fold=3)],
+        end=END, parameters=["k"], tolerance=1e-4, observables=["A", "B", "z0"],
+    )  # fmt: skip
+    run = compiled(layer, jit=True)
+    given = {"times": inputs()["times"], "parameters": inputs()["parameters"][:, :1]}
+    untrained(layer)
+    still = run(**given)[0]
+    learned(layer)
+
+    values = run(**given)[0]
+
+    np.testing.assert_array_equal(still[:, :, 2], 0.0)
+    assert (np.abs(values[:, 1:, 2]) > 1e-3).all() and np.abs(values - still)[:, -1, 0].min() > 1e-3
+    np.testing.assert_allclose(values[:, :, :2].sum(axis=2), still[:, :, :2].sum(axis=2), rtol=1e-9)
+    _, by = run.gradient(np.ones((3, 5, 3)), **given)
+    assert all(np.abs(gradient).max() > 0 for gradient in by)
+
+
 def test_in_float32_a_layer_is_as_accurate_as_it_says(compiled):
     layers = [exchange(1e-4, precision=p) for p in ("float32", "float64")]
     given = inputs()

@@ -255,6 +255,19 @@ def test_a_new_species_starts_at_its_concentration(chain):
     assert species.boundary and not species.amount_in_formulas
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_latent_states_stay_at_0_and_change_nothing(number):
+    model = load(level(number))
+
+    latent = model.with_states("z", 2)
+
+    assert latent.states == (*model.states, "z0", "z1")
+    names = list(model.states)
+    truth = simulate(latent, None, times=TIMES, quantities=[*names, "z0", "z1"])["truth"].values[0]
+    np.testing.assert_array_equal(truth[:, -2:], 0.0)
+    np.testing.assert_allclose(truth[:, :-2], simulate(model, None, times=TIMES, quantities=names)["truth"].values[0])
+
+
 def test_a_knocked_out_reaction_does_not_run(chain):
     values = trajectory(chain.knock_out("R1"))
 
@@ -317,6 +330,9 @@ DRIVEN = (
         (lambda m: m.add_reaction("R", "0 S -> P", law="k"), ModelError, "'S' stands 0 times"),
         (lambda m: m.add_reaction("R", "S -> Q", law="k"), UnknownName, r"No species 'Q'.* add_species\('Q'\)"),
         (lambda m: m.add_species("S"), ValueError, "'S' is in text already"),
+        (lambda m: m.with_states("S", 0), ValueError, "count must be a whole number"),
+        (lambda m: m.with_states("9"), ValueError, "'90' cannot be an id"),
+        (lambda m: m.with_states("z").with_states("z"), ValueError, "'z0' is in .* already"),
         (lambda m: m.add_species("X", compartment="cell"), UnknownName, "No compartment 'cell'"),
         (lambda m: m.add_species("X", initial=float("inf")), ValueError, "'initial' must be a finite number"),
         (lambda m: m.remove("Q"), UnknownName, "No quantity 'Q'"),
