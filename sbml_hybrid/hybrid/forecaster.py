@@ -181,7 +181,7 @@ class Hybrid(Forecaster):
         start = replace(start, shapes={name: x.shape[1:] for name, x in start.read(past).items()})
         layer = start.layer(1, library, laws)
         log.info("%s: %s", self.name, layer.accuracy)
-        return replace(start, accuracy=layer.accuracy, ranges=dict(layer._ranges))
+        return replace(start, accuracy=layer.accuracy, ranges=dict(layer.ranges))
 
     def _formulas(self, lesson: Lesson) -> dict[str, str]:
         """Channel -> formula; refuse what the model does not have, and other units."""
@@ -284,16 +284,10 @@ class HybridForecast:
         return found
 
     def _answers(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        from sbml_hybrid.forecasting.networks.network import answers_of
+
         live = self._reaching(float(inputs["times"].max(initial=0.0)), inputs["times"].shape[1])
-        n = len(inputs["times"])
-        answers = []
-        for start in range(0, n, _ROWS_AT_ONCE):
-            rows = np.arange(start, min(start + _ROWS_AT_ONCE, n))
-            # A compiled network is compiled again for each new size, so there are few sizes.
-            filled = np.resize(rows, 1 << (len(rows) - 1).bit_length())
-            answer = live.predict_on_batch({name: x[filled] for name, x in inputs.items()})
-            answers.append(np.asarray(answer, dtype=np.float64)[: len(rows)])
-        return np.concatenate(answers)
+        return answers_of(live, inputs, _ROWS_AT_ONCE)
 
     def inputs(self, past: Windows) -> dict[str, np.ndarray]:
         """Return what the networks and the simulation are given, by name."""

@@ -136,7 +136,7 @@ class HybridModel(Kept):
         self._predicted = tuple(p for p in simulate.parameters if p not in laws) if before is not None else ()
         common = {"starts": self.starts, "dtype": simulate.compute_dtype}
         self.estimated = Estimates(laws, self.needed.own, seed=self.seed, name="estimated", **common)
-        ranges = simulate._ranges
+        ranges = simulate.ranges
         typical = [ranges.get(f"typical {observable_of(n)}", (0.0, 1.0))[1] for n in simulate.observables]
         self.likelihood = Likelihood(simulate.observables, noise, scaling, typical, name="likelihood", **common)
         self.penalties = Weights(tuple(penalties))

@@ -122,7 +122,7 @@ class Simulate(keras.layers.Layer):
             exact = reference(base, prior)
             accuracy = measured(base, exact, tolerance, steps, _PRECISE[precision])
             ranges = ranges_of(self.places, base, accuracy, exact)
-        self.accuracy, self._ranges = accuracy, dict(ranges or {})
+        self.accuracy, self.ranges = accuracy, dict(ranges or {})
         self._field = self.plan.field(accuracy.signed)
         self._readout = self.plan.readout(accuracy.signed)
         self._method = Rosenbrock(self._field) if accuracy.method == "ROS34PW2" else DormandPrince()
@@ -131,8 +131,8 @@ class Simulate(keras.layers.Layer):
     # -- making ------------------------------------------------------------------------------------
 
     def _head(self, place: Placed, number: int) -> Head:
-        low, high = (np.array([self._ranges.get(i, (-1.0, 1.0))[k] for i in place.site.inputs]) for k in (0, 1))
-        typical = np.array([self._ranges.get(f"typical {p}", (1.0, 1.0))[1] for p in place.site.ports])
+        low, high = (np.array([self.ranges.get(i, (-1.0, 1.0))[k] for i in place.site.inputs]) for k in (0, 1))
+        typical = np.array([self.ranges.get(f"typical {p}", (1.0, 1.0))[1] for p in place.site.ports])
         return Head(place, low, high, typical, dtype=self.dtype_policy, name=f"graft_{number}")
 
     def build(self, input_shape: Any = None) -> None:
@@ -154,7 +154,7 @@ class Simulate(keras.layers.Layer):
             if port not in known:
                 raise unknown_name("graft on", port, known, "the layer")
         kept = [i for i, g in enumerate(self.grafts) if ports and not set(ports) & set(g.port)]
-        settings = self._settings() | {"accuracy": self.accuracy, "ranges": self._ranges}
+        settings = self.settings() | {"accuracy": self.accuracy, "ranges": self.ranges}
         reduced = Simulate(self.model, [self.grafts[i] for i in kept], **settings)
         reduced.heads = [self.heads[i] for i in kept]
         return reduced
@@ -168,9 +168,10 @@ class Simulate(keras.layers.Layer):
         if all(network is graft.network for graft in self.grafts for network in [fresh[id(graft.network)]]):
             return self
         grafts = [replace(graft, network=fresh[id(graft.network)]) for graft in self.grafts]
-        return Simulate(self.model, grafts, **self._settings(), accuracy=self.accuracy, ranges=self._ranges)
+        return Simulate(self.model, grafts, **self.settings(), accuracy=self.accuracy, ranges=self.ranges)
 
-    def _settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
+        """Return what the layer was made with, besides the model, the grafts and what was measured."""
         return {
             "end": self.plan.end,
             "parameters": self.parameters,
@@ -195,9 +196,9 @@ class Simulate(keras.layers.Layer):
             **super().get_config(),
             "sbml": self.model.sbml,
             "grafts": grafts,
-            **self._settings(),
+            **self.settings(),
             "accuracy": dataclasses.asdict(self.accuracy),
-            "ranges": {k: list(v) for k, v in self._ranges.items()},
+            "ranges": {k: list(v) for k, v in self.ranges.items()},
         }
 
     @classmethod
@@ -256,7 +257,7 @@ class Simulate(keras.layers.Layer):
             if place.phase == DURING
             for v in head.variables
         )
-        system = System(self._field, xp, self._field.context(held, xp), self._learned(self._field, xp), weights)
+        system = System(self._field, xp, self._field.context(held, xp), self.learned(self._field, xp), weights)
         controls = inputs["controls"] if self.plan.controls else None
         stops = stops_of(self.plan, varied, times, controls, inputs.get("doses"), xp)
         ranges = xp.convert_to_tensor(np.array(self.accuracy.ranges)[:, None], dtype=times.dtype)
@@ -296,7 +297,7 @@ class Simulate(keras.layers.Layer):
         for key, names in (("parameters", self.parameters), ("initial", [f"init({s})" for s in self.initial])):
             for i, name in enumerate(names):
                 values[name] = inputs[key][:, i]
-        own_values = self._own_start()
+        own_values = self.own_start()
         for place, head in zip(self.places, self.heads, strict=True):
             if place.phase == BEFORE:
                 mine = [values.get(p, own_values[p] + xp.zeros_like(like)) for p in place.graft.port]
@@ -307,7 +308,8 @@ class Simulate(keras.layers.Layer):
         columns = [xp.reshape(inputs[c], (1, -1)) for c in self.plan.columns]
         return values, start, xp.concatenate([held, *columns], axis=0)
 
-    def _own_start(self) -> dict[str, float]:
+    def own_start(self) -> dict[str, float]:
+        """Return the model's own values of the ports that are set before the simulation."""
         from sbml_hybrid.mechanism.initial import InitialValues
         from sbml_hybrid.simulation.priors.quantities import own_value
 
@@ -315,13 +317,14 @@ class Simulate(keras.layers.Layer):
         values = InitialValues(self.model)
         return {port: float(own_value(self.model, values, port)) for port in ports}
 
-    def _learned(self, field: Any, xp: Any) -> Any:
+    def learned(self, field: Any, xp: Any) -> Any:
+        """Return what answers at the sites of a field with the layer's networks."""
         heads = {place.site: head for place, head in zip(self.places, self.heads, strict=True)}
 
-        def learned(number: int, own_values: Any, inputs: Any, slopes: bool) -> Any:
+        def answer(number: int, own_values: Any, inputs: Any, slopes: bool) -> Any:
             return heads[field.sites[number]].answer(own_values, inputs, slopes, xp)
 
-        return learned
+        return answer
 
     def _read(
         self, states: Any, times: Any, controls: Any, held: Any, reached: Any, varied: Mapping[str, Any], xp: Any
@@ -335,9 +338,7 @@ class Simulate(keras.layers.Layer):
 
         given = flat(xp.repeat(xp.transpose(held)[:, None], count, axis=1)) if self.plan.given else time[:0]
         context = self._readout.context(given, xp)
-        point = self._readout.at(
-            flat(states), context, flat(controls), time, time, xp, self._learned(self._readout, xp)
-        )
+        point = self._readout.at(flat(states), context, flat(controls), time, time, xp, self.learned(self._readout, xp))
 
         def rows(names: Sequence[str]) -> Any:
             if not names:

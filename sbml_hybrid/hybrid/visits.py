@@ -56,7 +56,7 @@ class During:
     def __init__(self, layer: Simulate, place: Placed, port: str, inputs: Inputs) -> None:
         self.layer, self.place, self.port = layer, place, port
         self.id = observable_of(port) if place.phase == AFTER else port
-        settings = layer._settings() | {"accuracy": layer.accuracy, "ranges": layer._ranges}
+        settings = layer.settings() | {"accuracy": layer.accuracy, "ranges": layer.ranges}
         visiting = _Visiting(layer.model, layer.grafts, **settings)
         layer.build()
         visiting.heads = layer.heads
@@ -142,7 +142,7 @@ class During:
             xp.convert_to_tensor(part.astype(dtype), dtype=dtype) for part in np.split(points, ends)
         )
         context = field.context(held if plan.given else time[:0], xp)
-        at = field.at(states, context, controls, time, time, xp, self.layer._learned(field, xp))
+        at = field.at(states, context, controls, time, time, xp, self.layer.learned(field, xp))
         rows = numpy_of(at.rows)
         x = rows[field.row_of[observable_of(_LOOKED_AT)]] if named else points[self._row(name)]
         return {"x": x, "own": rows[field.row_of[own(self.id)]], "value": rows[field.row_of[self.id]]}
@@ -173,7 +173,7 @@ class Before:
         values: dict[str, Any] = {}
         for key, ids in (("parameters", layer.parameters), ("initial", [f"init({s})" for s in layer.initial])):
             values |= {id: given[key][:, i] for i, id in enumerate(ids)}
-        own_values = layer._own_start()
+        own_values = layer.own_start()
         like = given["times"][:, 0]
         for earlier, head in zip(layer.places[: before + 1], layer.heads, strict=False):
             if earlier.phase != BEFORE:

@@ -71,7 +71,8 @@ class DualAscent:
     Parameters
     ----------
     target
-        What the penalty, or the data loss, should come down to, zero or more, in its unit.
+        What the penalty should come down to, zero or more; or the data loss, any number: minus a mean log likelihood is
+        negative where the noise is small in the data's unit.
     rate
         How fast, positive. Too fast, and the penalty swings about its target.
     start
@@ -96,7 +97,10 @@ class DualAscent:
     of: Of = "penalty"
 
     def __post_init__(self) -> None:
-        require_not_negative("target", self.target)
+        if self.of == "data" and not is_number(self.target):
+            raise ValueError(f"target must be a number, got {self.target!r}.")
+        if self.of != "data":
+            require_not_negative("target", self.target)
         require_positive("rate", self.rate)
         require_not_negative("start", self.start)
         require_positive("largest", self.largest)

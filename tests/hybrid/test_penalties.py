@@ -366,6 +366,7 @@ def test_dual_ascent_stops_at_its_largest_and_ignores_an_epoch_without_a_value()
     assert rising.after(2.0, 1.0) == 3.0
     assert rising.after(2.0, math.nan) == 2.0
     assert DualAscent(1.0, rate=10.0, start=1.0, largest=3.0, of="data").after(1.0, 0.0) == 3.0
+    assert DualAscent(-2.0, rate=1.0, start=1.0, of="data").after(1.0, -1.0) == 0.5
 
 
 @given(losses=st.lists(st.floats(0.0, 10.0), max_size=20), rate=st.floats(0.01, 100.0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
@@ -126,15 +126,20 @@ class Weights:
 
     def answer(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """Return the network's answer (window, horizon, channel), in standard deviations."""
-        n = len(inputs["steps"])
-        answers = []
-        for start in range(0, n, _ROWS_AT_ONCE):
-            rows = np.arange(start, min(start + _ROWS_AT_ONCE, n))
-            # A compiled network is compiled again for each new size, so there are few sizes.
-            filled = np.resize(rows, 1 << (len(rows) - 1).bit_length())
-            answer = self._live.predict_on_batch({name: x[filled] for name, x in inputs.items()})
-            answers.append(np.asarray(answer, dtype=np.float64)[: len(rows)])
-        return np.concatenate(answers)
+        return answers_of(self._live, inputs, _ROWS_AT_ONCE)
+
+
+def answers_of(live: keras.Model, inputs: Mapping[str, np.ndarray], at_once: int) -> np.ndarray:
+    """Return a model's answers (row, ...) to inputs by name (row, ...), so many rows at once."""
+    n = len(next(iter(inputs.values())))
+    answers = []
+    for start in range(0, n, at_once):
+        rows = np.arange(start, min(start + at_once, n))
+        # A compiled network is compiled again for each new size, so there are few sizes.
+        filled = np.resize(rows, 1 << (len(rows) - 1).bit_length())
+        answer = live.predict_on_batch({name: x[filled] for name, x in inputs.items()})
+        answers.append(np.asarray(answer, dtype=np.float64)[: len(rows)])
+    return np.concatenate(answers)
 
 
 def network_inputs(preparation: Preparation, past: Windows) -> dict[str, np.ndarray]:
