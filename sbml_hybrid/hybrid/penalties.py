@@ -16,7 +16,28 @@ from sbml_hybrid.errors import unknown_name
 from sbml_hybrid.hybrid.laws import distance, require_laws
 from sbml_hybrid.hybrid.ports import AtPorts, centred, log_size, mask, mean_of, ops, size_of, unit_of
 from sbml_hybrid.hybrid.trace import Trace
-from sbml_hybrid.hybrid.weights import Weight, require_one_of, require_positive, require_weight
+from sbml_hybrid.hybrid.weights import (
+    DualAscent,
+    Scheduled,
+    Weight,
+    require_one_of,
+    require_positive,
+    require_weight,
+)
+
+__all__ = [
+    "DualAscent",
+    "Identity",
+    "Independence",
+    "InputLasso",
+    "LeastAction",
+    "MechanismAlone",
+    "ParameterPrior",
+    "Penalty",
+    "Recorded",
+    "Scheduled",
+    "Sensitivity",
+]
 
 Size = Literal["relative", "absolute", "log"]
 
