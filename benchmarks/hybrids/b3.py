@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 
 import sbml_hybrid as sh
-from sbml_hybrid.errors import SbmlHybridError
+from sbml_hybrid.errors import ModelError, SbmlHybridError
 from sbml_hybrid.hybrid.accuracy import measured, reference
 from sbml_hybrid.hybrid.plan import Plan
 from sbml_hybrid.simulation import solver
@@ -47,9 +47,7 @@ ENDS = {
     "wolf_heinrich_2000": 2.0,
 }
 DRAWS, FOLD, TOLERANCES, LIMIT = 8, 1.5, (1e-3, 1e-5), 120.0
-# Small and large, stiff and smooth, with assignment rules, with switches and with events of time.
-WITH_GRADIENTS = (*ENDS, "BIOMD0000000054", "BIOMD0000000084", "BIOMD0000000321", "BIOMD0000000334", "BIOMD0000000475")
-MOST_PARAMETERS, NUDGE = 8, 1e-4
+MOST_PARAMETERS, NUDGES = 8, (1e-3, 1e-4)
 
 
 # -- models ------------------------------------------------------------------------------------------
@@ -119,6 +117,8 @@ def gradients_of(text: str, end: float, say: Any) -> None:
 
     model = sh.load(text)
     names = plan_of(model, end).parameters
+    if not names:
+        raise ModelError(f"{model.source} has no parameter to vary.")
     names = names[:: -(-len(names) // MOST_PARAMETERS)]
     layer = Simulate(model, end=end, parameters=names, tolerance=1e-5)
     rng = np.random.default_rng(0)
@@ -129,14 +129,17 @@ def gradients_of(text: str, end: float, say: Any) -> None:
     ranges = np.array([range_of.get(name, 1.0) for name in layer.observables])  # what no equation moves has none
     weights = rng.normal(size=(len(times), len(ranges)))
 
-    rows = pd.DataFrame([at * (1 + s * NUDGE * (at.index == n)) for n in names for s in (1, -1)])
-    truth = sh.simulate(model, rows, times=times, quantities=layer.observables)["truth"].values
-    differences = (truth[::2] - truth[1::2]) / (2 * NUDGE)  # before the sum, which rounds
-    expected = np.sum(differences / ranges * weights, axis=(1, 2))
+    found = []
+    for nudge in NUDGES:
+        rows = pd.DataFrame([at * (1 + s * nudge * (at.index == n)) for n in names for s in (1, -1)])
+        truth = sh.simulate(model, rows, times=times, quantities=layer.observables)["truth"].values
+        differences = (truth[::2] - truth[1::2]) / (2 * nudge)  # before the sum, which rounds
+        found.append(np.sum(differences / ranges * weights, axis=(1, 2)))
     began = time.perf_counter()
     got = _gradient(layer, at.to_numpy(), times, weights / ranges) * at.to_numpy()
     spent = time.perf_counter() - began
-    say({"gradient": [float(np.abs(got - expected).max() / np.abs(expected).max()), len(names), round(spent, 1)]})
+    each = [float(np.abs(got - expected).max() / np.abs(expected).max()) for expected in found]
+    say({"gradient": [min(each), len(names), round(spent, 1)]})
 
 
 def _gradient(layer: Any, at: np.ndarray, times: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -235,7 +238,12 @@ def page(seen: dict[str, dict[str, Any]]) -> str:
     lines += [
         "Of a random linear function of the trajectories, by the logarithms of up to 8 parameters, at tolerance 1e-5:"
     ]
-    lines += ["the largest difference from central differences of libroadrunner, in units of the largest entry.", ""]
+    lines += ["the largest difference from central differences of libroadrunner, in units of the largest entry. The"]
+    lines += [
+        "differences are of 1e-3 and 1e-4 in the logarithm, and the nearer counts: the one is curved, the other rounded."
+    ]
+    near = [f["gradient"][0] <= 1e-4 for f in good.values() if "gradient" in f]
+    lines += [f"{sum(near)} of {len(near)} are within 1e-4.", ""]
     lines += ["| model | parameters | difference | backend |", "|---|---|---|---|"]
     for name, found in good.items():
         if "gradient" in found:
@@ -256,14 +264,14 @@ def main() -> None:
     """Measure, and write the page; what was seen before and is not asked for again stays."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", help="names, with commas between them; by default all")
-    parser.add_argument("--gradients", help="the models whose gradients are looked at; by default a part of all kinds")
+    parser.add_argument("--gradients", help="the models whose gradients are looked at; by default those of --models")
     parser.add_argument("--backend", default="tensorflow", choices=("tensorflow", "jax"))
     parser.add_argument("--jobs", type=int, default=1, help="how many models at once")
     asked = parser.parse_args()
     os.environ |= {"KERAS_BACKEND": asked.backend, "JAX_ENABLE_X64": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     every = {name: (text, end) for name, text, end in texts()}
     names = list(every) if asked.models is None else [n for n in asked.models.split(",") if n]
-    steep = WITH_GRADIENTS if asked.gradients is None else [n for n in asked.gradients.split(",") if n]
+    steep = names if asked.gradients is None else [n for n in asked.gradients.split(",") if n]
     for name in (*names, *steep):
         if name not in every:
             sys.exit(f"No model {name!r}. Known: {', '.join(every)}.")
@@ -290,7 +298,7 @@ def main() -> None:
 
     with ThreadPoolExecutor(asked.jobs) as pool:
         list(pool.map(with_errors, names))
-        list(pool.map(with_gradient, [n for n in steep if asked.gradients is not None or n in names]))
+        list(pool.map(with_gradient, [n for n in steep if "refused" not in seen.get(n, {})]))
 
 
 if __name__ == "__main__":

@@ -224,6 +224,7 @@ def simulated(
         controls = np.array([plan.odes.held_values[c] for c in plan.control_variables])
         controls = np.tile(controls, (count, len(exact.times), 1)) if len(controls) else None
         stops = stops_of(plan, varied, np.tile(exact.times, (count, 1)), controls, None, xp)
-        course = find(system, method, start, stops.schedule, Tolerance(ranges[:, None] * local, local), steps)
+        tolerance = Tolerance(ranges[:, None] * (method.floor * local), local)
+        course = find(system, method, start, stops.schedule, tolerance, steps)
     reached = np.sum(stops.reached(course.reached, len(exact.times), xp), axis=1)
     return replace(course, states=stops.pick(course.states, xp), reached=reached)

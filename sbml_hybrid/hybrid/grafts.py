@@ -284,7 +284,8 @@ class Head(keras.layers.Layer):
             gate = xp.ones_like(inputs[:1])
             for id in needed:
                 at = self.place.site.inputs.index(id)
-                x = xp.maximum(inputs[at : at + 1], 0.0)
+                x = inputs[at : at + 1]
+                x = xp.where(x < 0, 0.0, x)  # with a slope at 0
                 gate = gate * x / (x + 0.1 * float(self._half[at]))
             gates.append(gate)
         return xp.concatenate(gates, axis=0)

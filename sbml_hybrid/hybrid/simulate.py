@@ -261,7 +261,7 @@ class Simulate(keras.layers.Layer):
         controls = inputs["controls"] if self.plan.controls else None
         stops = stops_of(self.plan, varied, times, controls, inputs.get("doses"), xp)
         ranges = xp.convert_to_tensor(np.array(self.accuracy.ranges)[:, None], dtype=times.dtype)
-        tolerance = Tolerance(ranges * self.accuracy.local, self.accuracy.local)
+        tolerance = Tolerance(ranges * (self._method.floor * self.accuracy.local), self.accuracy.local)
         states, count = self._states(system, start, stops.schedule, tolerance, training is not False)
         reached = xp.logical_and(stops.reached(count, xp.shape(times)[1], xp), given)
         values, trace = self._read(stops.pick(states, xp), times, controls, held, reached, varied, xp)

@@ -29,12 +29,15 @@ class Method:
         Of the step that is taken. That of the error is one more than the embedded step's, `error_order`.
     stages
         How often a step evaluates the right-hand side.
+    floor
+        Below this share of its range a state's error is absolute, above it relative to the state.
     """
 
     name: str
     order: int
     error_order: int
     stages: int
+    floor: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +145,9 @@ class DormandPrince(Method):
     """
 
     def __init__(self) -> None:
-        super().__init__("Dormand-Prince", order=5, error_order=5, stages=7)
+        # A state that has all but vanished must not come out of its region of stability: its own error would be within
+        # an absolute tolerance, but its derivative by a rate constant would not.
+        super().__init__("Dormand-Prince", order=5, error_order=5, stages=7, floor=0.01)
 
     def __call__(self, system: System, step: Step) -> tuple[Any, Any]:
         """Return the states after the step, and an estimate of their error, both (state, trajectory)."""

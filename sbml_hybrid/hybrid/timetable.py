@@ -161,8 +161,14 @@ def _jumps_of_steps(model: Model, end: float, varied: set[str]) -> list[float]:
         if not isinstance(node, Call) or node.operator not in STEPS or not depends_on_time(node, model):
             continue
         ids = _all_names(node, model)
-        if ids & moving or any(depends_on(model, id, varied) for id in ids):
-            continue
+        if ids & moving:
+            continue  # the state decides: the error of a step tells
+        deciding = sorted(name for name in varied if any(depends_on(model, id, {name}) for id in ids))
+        if deciding:
+            raise ModelError(
+                f"When {to_text(node)} of {model.source} jumps depends on {' and '.join(deciding)}, which no gradient "
+                "sees. Try: leave those out of parameters."
+            )
         times = np.linspace(0.0, end, _LOOKS)
         seen = [values(node, time) for time in times]
         for low, high, before, after in zip(times, times[1:], seen, seen[1:], strict=False):

@@ -75,14 +75,15 @@ class Arrays:
         return xp.where(usual, apply(xp.where(usual, x, 1.0)), xp.stop_gradient(apply(x)))
 
     def power(self, x: Any, n: Any) -> Any:
-        """Return x to the n; the gradient is 0 where x is 0, and there is none for a negative x and a broken n."""
+        """Return x to the n; an infinite gradient is 0, and there is none for a negative x and a broken n."""
         xp = self.base
         at_zero = xp.equal(x, 0.0)
         size = xp.power(xp.where(at_zero, 1.0, xp.abs(x)), n)
         whole, odd = xp.equal(xp.floor(n), n), xp.equal(xp.mod(n, 2.0), 1.0)
         signed = xp.where(whole, xp.where(odd, -size, size), np.nan)
         of_zero = xp.where(xp.greater(n, 0.0), 0.0, xp.where(xp.less(n, 0.0), np.inf, 1.0))
-        return xp.where(at_zero, xp.cast(of_zero, size.dtype), xp.where(xp.less(x, 0.0), signed, size))
+        of_zero = xp.where(xp.equal(n, 1.0), x, xp.cast(of_zero, size.dtype))  # with the slope 1
+        return xp.where(at_zero, of_zero, xp.where(xp.less(x, 0.0), signed, size))
 
 
 @lru_cache(maxsize=512)

@@ -184,7 +184,8 @@ class Field:
         slopes
             Whether the Jacobian is wanted at this point.
         """
-        seen = xp.where(self.clipped, xp.maximum(state, 0.0), state) if self.clipped.any() else state
+        # What begins with nothing has the slope 1 there: a maximum's is 1/2 on JAX.
+        seen = xp.where(xp.logical_and(self.clipped, state < 0), 0.0, state) if self.clipped.any() else state
         steered = [controls] if self.controls else []
         rows = xp.concatenate([context, seen, *steered, time, moment], axis=0)
         slots: list[Mapping[str, Any]] = []

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -374,6 +375,24 @@ def test_a_latent_state_is_moved_by_one_network_and_read_by_another(compiled):
     np.testing.assert_allclose(values[:, :, :2].sum(axis=2), still[:, :, :2].sum(axis=2), rtol=1e-9)
     _, by = run.gradient(np.ones((3, 5, 3)), **given)
     assert all(np.abs(gradient).max() > 0 for gradient in by)
+
+
+@pytest.mark.parametrize("method", ["ROS34PW2", "Dormand-Prince"])
+def test_gradients_are_right_where_nothing_is_yet_and_where_all_but_nothing_is_left(compiled, method):
+    model = sh.load("u: F -> ; k*F; v: S -> ; 0.1*S; w: B -> ; q*B; F = 1; S = 1; B = 0; k = 2; q = 0.3")
+    settings = {"end": 100.0, "parameters": ["k"], "initial": ["B"], "tolerance": 1e-5}
+    accuracy = replace(Simulate(model, **settings).accuracy, method=method, local=1e-5, steps=1000)
+    run = compiled(Simulate(model, **settings, accuracy=accuracy), jit=True)
+    times, k = np.array([0.0, 2.0, 25.0, 50.0]), np.linspace(0.5, 3, 200)
+    given = {"times": np.tile(times, (200, 1)), "parameters": k[:, None], "initial": np.zeros((200, 1))}
+
+    for at in (1, 2, 3):
+        weights = np.zeros((200, len(times), 3))
+        weights[:, at, run.layer.observables.index("F")] = 1.0
+        weights[:, at, run.layer.observables.index("B")] = 1.0
+        by, _ = run.gradient(weights, **given)
+        np.testing.assert_allclose(by["parameters"][:, 0], -times[at] * np.exp(-k * times[at]), atol=1e-4)
+        np.testing.assert_allclose(by["initial"][:, 0], np.exp(-0.3 * times[at]), atol=1e-4)
 
 
 def test_in_float32_a_layer_is_as_accurate_as_it_says(compiled):

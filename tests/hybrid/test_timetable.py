@@ -132,6 +132,11 @@ def test_what_an_event_sets_may_follow_each_trajectory_s_parameters():
             ("T",),
             "When time.2 meets T in text depends on T, and not along",
         ),
+        (
+            "T = 2; w: -> A; floor(time/T)",
+            ("T",),
+            r"When floor\(time/T\) of text jumps depends on T, which no gradient",
+        ),
         ("T = 2; at (time > 1): T = 3; bang: at (time > T): B = 0", (), "'bang' of text depends on T, which changes"),
     ],
 )

@@ -373,6 +373,12 @@ def test_gradients_of_positive_numbers_are_the_usual_ones(x, n):
     np.testing.assert_allclose(of_quotient, [1 / x, -n / x**2], rtol=1e-12, atol=1e-300)  # subnormals may be flushed
 
 
+def test_the_first_power_of_nothing_has_the_slope_1():
+    _, (by_x, _) = value_and_gradient(KERAS.power, 0.0, 1.0)
+
+    assert by_x == 1.0
+
+
 def test_a_half_power_of_nothing_does_not_spoil_what_is_beside_it():
     def rate(x):
         return KERAS.power(x, 0.5) + KERAS.sqrt(x) + KERAS.divide(x, x + 1.0) + 0.0 * KERAS.log(x + 1.0)
