@@ -239,9 +239,7 @@ def page(seen: dict[str, dict[str, Any]]) -> str:
         "Of a random linear function of the trajectories, by the logarithms of up to 8 parameters, at tolerance 1e-5:"
     ]
     lines += ["the largest difference from central differences of libroadrunner, in units of the largest entry. The"]
-    lines += [
-        "differences are of 1e-3 and 1e-4 in the logarithm, and the nearer counts: the one is curved, the other rounded."
-    ]
+    lines += ["differences are of 1e-3 and 1e-4 in the logarithm, and the nearer counts: one is curved, one rounded."]
     near = [f["gradient"][0] <= 1e-4 for f in good.values() if "gradient" in f]
     lines += [f"{sum(near)} of {len(near)} are within 1e-4.", ""]
     lines += ["| model | parameters | difference | backend |", "|---|---|---|---|"]
