@@ -184,12 +184,19 @@ class Plan:
         state, held
             Amounts and values (state, trajectory), and the rows of `held` (held, trajectory).
         """
-        values = InitialValues(self.model, varied, xp)
+        own, values = InitialValues(self.model), InitialValues(self.model, varied, xp)
         zero = xp.zeros_like(like)
+        ids = {name if name in self.model.by_id else _id(name) for name in varied}
+
+        def row(variable: str) -> Any:
+            """Numbers alone are computed in NumPy: a tensor of one is rounded to float32 on TensorFlow."""
+            id = species_of(variable)
+            given = values if depends_on(self.model, id, ids) else own
+            found = given.amount(id) if variable.startswith("amount(") else given[id]
+            return xp.convert_to_tensor(found, dtype=zero.dtype) + zero
 
         def rows(names: Sequence[str]) -> Any:
-            found = [values.amount(species_of(v)) if v.startswith("amount(") else values[v] for v in names]
-            return xp.stack([xp.cast(v, zero.dtype) + zero for v in found], axis=0) if found else zero[None][:0]
+            return xp.stack([row(name) for name in names], axis=0) if names else zero[None][:0]
 
         return rows(self.odes.variables), rows(self.held)
 

@@ -395,6 +395,15 @@ def test_gradients_are_right_where_nothing_is_yet_and_where_all_but_nothing_is_l
         np.testing.assert_allclose(by["initial"][:, 0], np.exp(-0.3 * times[at]), atol=1e-4)
 
 
+def test_what_starts_at_a_number_starts_at_all_its_digits(compiled):
+    model = sh.load("u: A -> ; k*A; A = 0.6; B = 3*c + A; c = 0.1; w: B -> ; 0*B; k = 0.1")
+    run = compiled(Simulate(model, end=1.0, parameters=["k"], tolerance=1e-2), jit=True)
+
+    values = run(times=np.zeros((2, 1)), parameters=np.ones((2, 1)))[0]
+
+    np.testing.assert_allclose(values[:, 0], [[0.6, 3 * 0.1 + 0.6]] * 2, rtol=1e-15)
+
+
 def test_in_float32_a_layer_is_as_accurate_as_it_says(compiled):
     layers = [exchange(1e-4, precision=p) for p in ("float32", "float64")]
     given = inputs()
