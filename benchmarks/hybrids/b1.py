@@ -171,8 +171,9 @@ def main() -> None:
             f"the truth. {size.starts} starts with 12 constants from {within}, {size.epochs} epochs of Adam and up "
             f"to {size.evaluations} evaluations of L-BFGS; seeds are of noise, networks and starts. The start that is "
             "likeliest on the training data succeeds if its mean absolute error, over the mean, is below "
-            f"{SUCCESS:g}. Its loss is minus the mean log likelihood of a measurement. Where the loss of the best hybrid is the "
-            "true law's, these measurements cannot tell the two apart, and the forecast is open."
+            f"{SUCCESS:g}. Its loss is minus the mean log likelihood of a measurement. Where the loss "
+            "of the best hybrid is the true law's, these measurements cannot tell the two apart, and the forecast is "
+            "open."
         )
         columns = ["", "seeds", "succeed", "median NMAE of the best", "largest", "median loss of the best"]
         columns.append(f"of {size.starts} starts succeed")
