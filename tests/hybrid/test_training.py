@@ -368,7 +368,7 @@ def test_a_norm_over_starts_is_refused(untrained):
 
 
 def test_an_unfinished_trajectory_is_counted_and_training_goes_on(caplog):
-    model = HybridModel(decay(steps=8), estimate={"k": (0.01, 3.0)})
+    model = HybridModel(decay(steps=12), estimate={"k": (0.01, 3.0)})
     times = np.concatenate([TIMES, TIMES[:1] * 1e-3])  # the last of them arrives
     target = 10 * np.exp(-TRUE * times)[:, :, None]
 
@@ -379,7 +379,7 @@ def test_an_unfinished_trajectory_is_counted_and_training_goes_on(caplog):
     assert history["unfinished"] == [0.75] * 3 and np.isfinite(history["loss"]).all()
     assert history["loss"][-1] < history["loss"][0]
     assert np.isnan(answer[:3, -1]).all() and np.isfinite(answer[3]).all() and np.isfinite(answer[:, 0]).all()
-    assert caplog.text.count("3 of 4 trajectories did not arrive") == 1 and "steps= above 8" in caplog.text
+    assert caplog.text.count("3 of 4 trajectories did not arrive") == 1 and "steps= above 12" in caplog.text
 
 
 def test_a_trajectory_that_is_asked_for_its_start_alone_arrives(untrained):
