@@ -38,11 +38,8 @@ def with_gradient(system: System, method: Method, start: Any, schedule: Schedule
 
     @xp.custom_gradient
     def travelled(steps: Any, start: Any, context: Any, *weights: Any) -> Any:
-        def gradient(*upstream: Any, **also: Any) -> Any:
-            up = also["upstream"] if also.get("upstream") is not None else upstream[0]
-            return _pulled_back(system, method, schedule, course, up, [steps, start, context, *weights])
-
-        return path, gradient
+        given = [steps, start, context, *weights]
+        return path, lambda upstream: _pulled_back(system, method, schedule, course, upstream, given)
 
     weights = [variable.value for variable in system.variables]
     path = travelled(steps, start, system.context, *weights)

@@ -184,9 +184,8 @@ class Elimination:
         def solved(entries: Any, right_side: Any, *parts: Any) -> Any:
             solution = self.solve(packed(parts), right_side, xp)
 
-            def gradient(*upstream: Any, **also: Any) -> Any:
-                up = also["upstream"] if also.get("upstream") is not None else upstream[0]
-                back = self.solve_transposed(packed(parts), up, xp)
+            def gradient(upstream: Any) -> Any:
+                back = self.solve_transposed(packed(parts), upstream, xp)
                 by_entries = -xp.take(back, self.rows, axis=0) * xp.take(solution, self.columns, axis=0)
                 return by_entries, back, *(xp.zeros_like(part) for part in parts)
 

@@ -97,7 +97,8 @@ class Fitted(keras.Model):
 
         Adam comes near a minimum whose valley is flat, as those of kinetic constants are, and is slow along it. This
         ends a training of some thousand weights and not too many trajectories. Every start goes down by itself, on the
-        loss of `fit`: all times, and penalties that weigh what they weigh now.
+        loss of `fit` at all times, with penalties that weigh what they weigh now; what is not reached counts against
+        it.
 
         Parameters
         ----------

@@ -8,7 +8,7 @@ no overflow in one, can spoil it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sbml_hybrid.hybrid.steps import Method, Step, System
@@ -28,6 +28,8 @@ class Schedule:
     ----------
     lengths
         Times from one stop to the next, the first from the start (trajectory, stop).
+    times
+        Of the stops (trajectory, stop).
     controls
         Values from the stop before to this one (trajectory, stop, control); None without controls.
     doses
@@ -36,8 +38,6 @@ class Schedule:
         Which states the doses are added to (dosed state,).
     events
         The number of the event at a stop, 0 for none (trajectory, stop); None where no event ever happens.
-    times
-        Of the stops (trajectory, stop).
     jump
         The number of an event (trajectory,), states there (state, trajectory), time (1, trajectory), controls before
         it (control, trajectory) and the system -> the states after the event.
@@ -58,6 +58,12 @@ class Schedule:
         if doses is not None:
             state = state + system.xp.segment_sum(doses, self.dosed, num_segments=state.shape[0])
         return state
+
+    def still(self, xp: Any) -> Schedule:
+        """Return the schedule without a gradient."""
+        controls, doses = (None if part is None else xp.stop_gradient(part) for part in (self.controls, self.doses))
+        lengths, times = xp.stop_gradient(self.lengths), xp.stop_gradient(self.times)
+        return replace(self, lengths=lengths, times=times, controls=controls, doses=doses)
 
     @property
     def is_eventful(self) -> bool:

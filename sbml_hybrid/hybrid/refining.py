@@ -23,7 +23,7 @@ def refined(
     """Give a hybrid the weights of the nearest minimum of each start; see `HybridModel.refine`."""
     from tqdm.auto import tqdm
 
-    weights = _Weights(model)
+    weights = _Rows(model)
     judge = _judge(model, inputs, target)
     losses: list[np.ndarray] = []
     found = None
@@ -37,7 +37,7 @@ def refined(
         with tqdm(
             total=evaluations, desc="hybrid", unit="evaluation", disable=not (bar and watched()), leave=False
         ) as on:
-            for found, _ in zip(ways, range(evaluations), strict=False):
+            for _, found in zip(range(evaluations), ways, strict=False):  # in this order none is evaluated in vain
                 losses.append(found.loss)
                 on.update()
                 on.set_postfix_str(f"loss {found.loss.min():.4g}")
@@ -59,7 +59,9 @@ def _judge(model: Any, inputs: Mapping[str, np.ndarray], target: np.ndarray) -> 
         def losses(*values: Any) -> Any:
             with keras.StatelessScope(state_mapping=list(zip(model.trainable_variables, values, strict=True))):
                 judged = model.judged(inputs, target, model(inputs, training=True))
-            return keras.ops.stack([judged.total, judged.against])
+            # What was not reached counts against a start, or it would go down by failing.
+            total = judged.total - judged.data + judged.against
+            return keras.ops.stack([total, judged.against])
 
         first = np.zeros((2, model.starts))
         first[0] = 1.0  # starts have no weight in common, so the gradient of their sum is that of each
@@ -74,7 +76,7 @@ def _judge(model: Any, inputs: Mapping[str, np.ndarray], target: np.ndarray) -> 
     return judge
 
 
-class _Weights:
+class _Rows:
     """The trainable weights of a hybrid as rows of numbers, one for each start."""
 
     def __init__(self, model: Any) -> None:

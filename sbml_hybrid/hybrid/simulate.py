@@ -271,18 +271,13 @@ class Simulate(keras.layers.Layer):
     def _states(self, system: System, start: Any, schedule: Schedule, tolerance: Tolerance, trains: bool) -> Any:
         """The states at the stops, with a gradient if one is wanted, and how many of them each trajectory reached."""
         xp = system.xp
-        still = {
-            f.name: xp.stop_gradient(value)
-            for f in dataclasses.fields(schedule)
-            if f.name in ("lengths", "times", "controls", "doses") and (value := getattr(schedule, f.name)) is not None
-        }
         weights = [(variable, xp.stop_gradient(variable.value)) for variable in system.variables]
         with keras.StatelessScope(state_mapping=weights):
             course = find(
                 replace(system, context=xp.stop_gradient(system.context)),
                 self._method,
                 xp.stop_gradient(start),
-                replace(schedule, **still),
+                schedule.still(xp),
                 tolerance,
                 self.accuracy.steps,
                 keeps_path=trains,

@@ -30,6 +30,22 @@ class Arrays:
             raise AttributeError(name)  # while it is unpickled, before there is a base
         return getattr(self.base, name)
 
+    def custom_gradient(self, function: Any) -> Any:
+        """Return a function with a gradient of its own, from one that returns the value and a pullback.
+
+        The pullback takes the gradient by the value, and gives those by each argument.
+        """
+
+        def adapted(*arguments: Any) -> Any:
+            value, pullback = function(*arguments)
+
+            def gradient(*upstream: Any, **also: Any) -> Any:  # backends call it in either way
+                return pullback(upstream[0] if also.get("upstream") is None else also["upstream"])
+
+            return value, gradient
+
+        return self.base.custom_gradient(adapted)
+
     def take(self, x: Any, indices: Any, axis: int) -> Any:
         """Return slices of x; the gradient by rows is dense.
 
@@ -39,13 +55,9 @@ class Arrays:
         if axis or not isinstance(indices, np.ndarray) or isinstance(xp, _Numpy):
             return xp.take(x, indices, axis=axis)
 
-        @xp.custom_gradient
+        @self.custom_gradient
         def taken(x: Any) -> Any:
-            def gradient(*upstream: Any, **also: Any) -> Any:
-                up = also["upstream"] if also.get("upstream") is not None else upstream[0]
-                return xp.segment_sum(up, indices, num_segments=x.shape[0])
-
-            return xp.take(x, indices, axis=0), gradient
+            return xp.take(x, indices, axis=0), lambda up: xp.segment_sum(up, indices, num_segments=x.shape[0])
 
         return taken(x)
 

@@ -24,7 +24,7 @@ from sbml_hybrid.hybrid.descent import descent
 from sbml_hybrid.hybrid.estimates import Estimates, laws_of
 from sbml_hybrid.hybrid.feeding import Trajectories
 from sbml_hybrid.hybrid.grafts import Graft
-from sbml_hybrid.hybrid.likelihood import Likelihood
+from sbml_hybrid.hybrid.likelihood import MOST_AGAINST, Likelihood
 from sbml_hybrid.hybrid.model import HybridModel
 from sbml_hybrid.hybrid.networks import Perceptron
 from sbml_hybrid.hybrid.penalties import InputLasso, LeastAction, MechanismAlone
@@ -405,6 +405,16 @@ def test_refining_finds_the_least_squares_solution_of_each_start():
     np.testing.assert_allclose(table["sigma(S)"], np.sqrt(np.mean(residuals(best) ** 2)), rtol=1e-3)
     last = told[told["evaluation"] == told["evaluation"].max()]
     np.testing.assert_allclose(model.estimates()["loss"][:3], last["loss"], rtol=1e-6)
+
+
+def test_in_refining_what_is_not_reached_counts_against_a_start():
+    model = HybridModel(decay(steps=12), estimate={"k": (0.01, 3.0)})
+
+    told = model.refine({"times": TIMES}, TARGET, evaluations=1, verbose=0)
+
+    assert len(told) == 1 and np.isnan(model.predict({"times": TIMES})[:, -1]).all()
+    (loss,) = keras.ops.convert_to_numpy(model.start_losses)
+    assert told["loss"][0] == pytest.approx(loss) and loss > MOST_AGAINST / 10
 
 
 def test_refining_keeps_what_it_found_when_it_is_interrupted(untrained, monkeypatch):
