@@ -201,15 +201,21 @@ def legend(made: Panels, entries: Sequence[tuple[str, dict, bool]], columns: int
     if not made.ours:
         made.figure.draw_without_rendering()  # the layout decides how wide the axes are
         room = made.flat[0].get_window_extent().width / made.figure.dpi
-    for count in range(min(columns, len(shown)), 0, -1):  # as many columns as fit
-        wide, high = _legend_size(handles, labels, ncols=count, **look)
-        if wide <= room:
-            break
+    count, high = columns_that_fit(handles, labels, room, columns, **look)
     if made.ours:  # the panels keep their size
         made.figure.set_size_inches(width, height + high)
         made.figure.legend(handles, labels, loc="outside upper left", ncols=count, **look)
     else:  # in somebody else's figure we keep to the axes that we were given, and cover no data
         made.flat[0].legend(handles, labels, loc="lower left", bbox_to_anchor=(0, 1.02), ncols=count, **look)
+
+
+def columns_that_fit(handles: list, labels: list[str], room: float, most: int, **look) -> tuple[int, float]:
+    """Return in how many columns a legend fits into a width, and how high it then is; sizes in inches."""
+    for count in range(min(most, len(labels)), 0, -1):
+        wide, high = _legend_size(handles, labels, ncols=count, **look)
+        if wide <= room:
+            break
+    return count, high
 
 
 def _legend_size(handles: list, labels: list[str], **look) -> np.ndarray:

@@ -99,8 +99,10 @@ def _write(folder: Path, name: str, caption: str, draw: Callable, width: float, 
     if legend is not None:  # above the axes, where it covers nothing
         handles, labels = legend.legend_handles, [text.get_text() for text in legend.get_texts()]
         legend.remove()
-        look = {"ncols": 2, "frameon": False, "fontsize": plots.style.FONT - 0.5, "handlelength": 1.6}
-        canvas.legend(handles, labels, loc="outside upper left", **look)
+        look = {"frameon": False, "fontsize": plots.style.FONT - 0.5, "handlelength": 1.6}
+        room = width - 2 * look["fontsize"] / 72  # it is set off from the border
+        count, _ = plots.style.columns_that_fit(handles, labels, room, 2, **look)
+        canvas.legend(handles, labels, loc="outside upper left", ncols=count, **look)
     return _save(folder, name, caption, drawn)
 
 
