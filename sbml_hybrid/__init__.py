@@ -65,6 +65,7 @@ _PLACES = {
     "Graft": "hybrid.grafts",
     "HybridModel": "hybrid.model",
     "Perceptron": "hybrid.networks",
+    "HamiltonianField": "hybrid.networks",
     "benchmark": "benchmarking.runner",
     "summary": "benchmarking.statistics",
     "generate": "study",

@@ -23,6 +23,20 @@ def pullback(function: Callable[..., Any], arguments: Sequence[Any], upstream: A
     return value, tape.gradient(value, arguments, upstream, tf.UnconnectedGradients.ZERO)
 
 
+def finite_gradient(value: Any, xp: Any) -> Any:
+    """Return a value as it is; of its gradient, what is not finite counts 0.
+
+    A trajectory that has run away gives observables without bounds. Nothing is asked of these, but 0 times an infinite
+    slope would be no number, and one trajectory would be the end of all.
+    """
+
+    @xp.custom_gradient
+    def same(value: Any) -> Any:
+        return value, lambda up: xp.where(xp.isfinite(up), up, xp.zeros_like(up))
+
+    return same(value)
+
+
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function of arrays, compiled for each shape it is called with."""
     if keras.backend.backend() == "jax":

@@ -12,7 +12,7 @@ import xarray as xr
 
 from sbml_hybrid.errors import is_number
 from sbml_hybrid.forecasting.engine import keras
-from sbml_hybrid.hybrid.callbacks import Following, Progress
+from sbml_hybrid.hybrid.callbacks import Following, KeepGood, Progress
 from sbml_hybrid.hybrid.feeding import Needed, Trajectories, parts
 from sbml_hybrid.hybrid.refining import refined
 from sbml_hybrid.hybrid.weights import require_whole
@@ -86,7 +86,7 @@ class Fitted(keras.Model):
         if validation_data is not None and not isinstance(validation_data, keras.utils.PyDataset):
             held = (validation_data, None) if isinstance(validation_data, xr.Dataset) else validation_data
             validation_data = Trajectories(*self._checked(*held, True), batch_size)
-        own = [Following(), *([Progress(epochs)] if verbose else [])]
+        own = [Following(), KeepGood(), *([Progress(epochs)] if verbose else [])]
         said = {"epochs": epochs, "verbose": 0, "validation_data": validation_data, "shuffle": False}
         return super().fit(x, y, callbacks=[*own, *(callbacks or ())], **said, **kwargs)
 

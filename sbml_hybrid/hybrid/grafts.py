@@ -26,7 +26,7 @@ class Graft:
     """A network on one or more ports of a mechanism.
 
     The network is all but its last layer. That one is added, one number g for each port, and starts at zero: a graft
-    that scales or adds leaves the mechanism as it is until it has learned something.
+    that scales or adds leaves the mechanism as it is until it has learned something. A `bare` network gives g itself.
 
     Parameters
     ----------
@@ -47,6 +47,10 @@ class Graft:
         For a reaction that is replaced: its rate falls to 0 with each of its reactants.
     fold
         The largest factor of a scale, up and down: g stays within log(fold).
+    bare
+        Whether the network is taken as it is: inputs in their own units, no last layer, and what it gives are the
+        numbers g, in the port's unit. For networks with a structure that a layer behind would break, such as
+        `HamiltonianField`; what they begin with is theirs.
 
     Examples
     --------
@@ -61,6 +65,7 @@ class Graft:
     share: Sequence[Sequence[str]] = ()
     substrate_gate: bool = False
     fold: float | None = None
+    bare: bool = False
 
     def __post_init__(self) -> None:
         keep = object.__setattr__
@@ -163,7 +168,8 @@ def placed(graft: Graft, model: Model, observables: Iterable[str], parameters: S
     gates = tuple(_substrates(port, model) for port in graft.port) if graft.substrate_gate else ((),) * len(ports)
     extra = tuple(dict.fromkeys(s for gate in gates for s in gate if s not in read))
     slopes = graft.mode != "scale"
-    site = Site(ports, (*(i for i in read if i != "self"), *extra), slopes)
+    reads_own = graft.mode != "replace" or "self" in graft.inputs
+    site = Site(ports, (*(i for i in read if i != "self"), *extra), slopes, reads_own)
     return Placed(graft, phase, site, tuple(columns), gates)
 
 
@@ -208,8 +214,6 @@ class Head(keras.layers.Layer):
         The range of each input (input,).
     typical
         What is typical of each port, in its unit (port,).
-    gate_scale
-        The typical value of each input that gates (input,).
     """
 
     def __init__(self, place: Placed, low: np.ndarray, high: np.ndarray, typical: np.ndarray, **kwargs: Any) -> None:
@@ -217,9 +221,9 @@ class Head(keras.layers.Layer):
         graft = place.graft
         self.place, self.network = place, graft.network
         self.count = int(graft.groups.max()) + 1
-        self.last = last_layer(self.network, self.count, dtype=self._network_dtype())
+        self.last = None if graft.bare else last_layer(self.network, self.count, dtype=self._network_dtype())
         self._middle, self._half = (low + high) / 2, np.where(high > low, (high - low) / 2, 1.0)
-        self._typical = np.where(np.abs(typical) > 0, typical, 1.0)
+        self._typical = np.where((np.abs(typical) > 0) & (not graft.bare), typical, 1.0)
         self._reads_self = "self" in graft.inputs
         self._read = len(graft.inputs) - self._reads_self
 
@@ -237,19 +241,27 @@ class Head(keras.layers.Layer):
                 f"The network of the graft on {self.place.graft.name} must give (trajectory, feature), but gives "
                 f"{features}."
             )
-        self.last.build(features)
+        if self.last is not None:
+            self.last.build(features)
+        elif features[1] != self.count:
+            raise ModelError(
+                f"The bare network of the graft on {self.place.graft.name} must give {self.count} numbers, one for "
+                f"each port, but gives {features[1]}."
+            )
         self.built = True
 
     def numbers(self, inputs: Any, own: Any, xp: Any) -> Any:
         """Return the numbers g (port, trajectory) for inputs (input, trajectory)."""
-        scaled = (inputs[: self._read] - self._column(self._middle[: self._read], inputs, xp)) / self._column(
-            self._half[: self._read], inputs, xp
-        )
+        middle, half = (self._column(v[: self._read], inputs, xp) for v in (self._middle, self._half))
+        seen = xp.clip((inputs[: self._read] - middle) / half, -_FARTHEST, _FARTHEST)  # a refused step may be anywhere
+        if self.last is None:
+            seen = middle + half * seen
         if self._reads_self:
             own = xp.stop_gradient(own) / self._column(self._typical, own, xp)
-            scaled = xp.concatenate([scaled, own], axis=0)
-        scaled = xp.clip(scaled, -_FARTHEST, _FARTHEST)  # a refused step may be anywhere
-        g = self.last(self.network(xp.transpose(xp.cast(scaled, self.last.compute_dtype))))
+            own = own if self.last is None else xp.clip(own, -_FARTHEST, _FARTHEST)
+            seen = xp.concatenate([seen, own], axis=0)
+        g = self.network(xp.transpose(xp.cast(seen, self._network_dtype().compute_dtype)))
+        g = g if self.last is None else self.last(g)
         g = xp.take(xp.transpose(xp.cast(g, inputs.dtype)), self.place.graft.groups, axis=0)
         if self.place.graft.fold is not None:
             most = float(np.log(self.place.graft.fold))

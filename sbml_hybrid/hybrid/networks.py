@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sbml_hybrid.errors import is_number
 from sbml_hybrid.forecasting.engine import keras
+from sbml_hybrid.hybrid.weights import require_whole
 
 
 @keras.saving.register_keras_serializable("sbml_hybrid")
@@ -128,8 +128,7 @@ class Perceptron(keras.layers.Layer):
         super().__init__(**kwargs)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         for name, value in (("units", units), ("depth", depth), ("starts", starts)):
-            if not (is_number(value) and value == int(value) and value >= 1):
-                raise ValueError(f"{name} must be a whole number, 1 or more, got {value!r}.")
+            require_whole(name, value)
         self.units, self.depth, self.starts = int(units), int(depth), int(starts)
         self.seed = random.randrange(2**31) if seed is None else seed
         seeds = np.random.SeedSequence(self.seed).generate_state(self.depth).tolist()
@@ -177,6 +176,95 @@ class Perceptron(keras.layers.Layer):
         }
 
 
+@keras.saving.register_keras_serializable("sbml_hybrid")
+class HamiltonianField(keras.layers.Layer):
+    """The field of an energy H: motion that conserves it, for `Graft(..., mode="replace", bare=True)`.
+
+    Inputs are the coordinates and then their momenta, in equal numbers, and so are the ports, their derivatives: what
+    comes out is dH/dp for each coordinate and -dH/dq for each momentum (Greydanus et al. 2019, arXiv:1906.01563). H is
+    a sum of units, ``H(x) = sum_j a_j F(w_j x + b_j)`` with F' the activation, whose gradient needs no differentiation
+    (Jin et al. 2020, doi:10.1016/j.neunet.2020.08.017). The weights a_j start at 0, and with them the field.
+
+    Parameters
+    ----------
+    units
+        How many units H has.
+    activation
+        A Keras activation, the derivative of F: with ``"exponential"`` H is a sum of exponentials.
+    seed
+        Where chance starts; None for another one each time.
+    starts
+        How many starts; `HybridModel` sets it.
+    kernel_regularizer
+        A Keras regularizer of w and a.
+
+    Raises
+    ------
+    ValueError
+        A number of inputs that is not even.
+
+    Examples
+    --------
+    >>> HamiltonianField(units=8, seed=0).compute_output_shape((None, 2))
+    (None, 2)
+    """
+
+    def __init__(
+        self,
+        units: int = 16,
+        activation: Any = "tanh",
+        seed: int | None = None,
+        starts: int = 1,
+        kernel_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        require_whole("units", units)
+        require_whole("starts", starts)
+        self.units, self.starts = int(units), int(starts)
+        self.seed = random.randrange(2**31) if seed is None else seed
+        policy = {"dtype": self.dtype_policy}
+        self.inner = Stacked(self.units, self.starts, activation, self.seed, kernel_regularizer, name="inner", **policy)
+        self.outer = Stacked(1, self.starts, None, None, kernel_regularizer, name="outer", **policy)
+
+    @property
+    def kernel(self) -> Any:
+        """The weights w (start, input, unit)."""
+        return self.inner.kernel
+
+    def build(self, input_shape: Any) -> None:
+        """Make the weights."""
+        if input_shape[-1] % 2:
+            raise ValueError(
+                f"A HamiltonianField reads coordinates and as many momenta, and got {input_shape[-1]} inputs."
+            )
+        self.inner.build(input_shape)
+        self.outer.build((None, self.units))
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Return the field (start and trajectory, input)."""
+        ops = keras.ops
+        steepness = ops.reshape(self.inner(inputs), (self.starts, -1, self.units)) * ops.transpose(
+            ops.convert_to_tensor(self.outer.kernel), (0, 2, 1)
+        )
+        by = ops.reshape(ops.matmul(steepness, ops.transpose(self.kernel, (0, 2, 1))), ops.shape(inputs))
+        half = inputs.shape[-1] // 2
+        return ops.concatenate([by[:, half:], -by[:, :half]], axis=1)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
+        """Return the shape of what comes out."""
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return all that makes the layer again."""
+        inner = self.inner.get_config()
+        return {
+            **super().get_config(),
+            **{key: inner[key] for key in ("units", "activation", "seed", "starts", "kernel_regularizer")},
+        }
+
+
 def last_layer(network: Any, count: int, **kwargs: Any) -> Any:
     """Return the layer that goes behind a network and starts at 0: with as many starts as the network has."""
     if hasattr(network, "starts"):
@@ -207,7 +295,7 @@ def with_starts(network: Any, starts: int, what: str) -> Any:
 
 def first_kernel(network: Any, start: int) -> Any:
     """Return the first kernel of a network (input, unit), that of a start; None where it has none."""
-    if isinstance(network, Perceptron | Stacked):
+    if isinstance(network, Perceptron | Stacked | HamiltonianField):
         layer = network.layers[0] if isinstance(network, Perceptron) else network
         return layer.kernel[start]
     matrices = [v for v in network.trainable_variables if len(v.shape) == 2]

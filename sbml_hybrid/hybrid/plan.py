@@ -12,7 +12,7 @@ import numpy as np
 
 from sbml_hybrid.errors import ModelError, unknown_name
 from sbml_hybrid.hybrid.timetable import Happening, timetable, with_event_targets
-from sbml_hybrid.mechanism.field import Field, Site
+from sbml_hybrid.mechanism.field import Field, Site, own
 from sbml_hybrid.mechanism.initial import InitialValues, depends_on, determined_by
 from sbml_hybrid.mechanism.kinetics import Name, Number, Tree, names
 from sbml_hybrid.mechanism.model import Compartment, Model, Parameter, Species
@@ -138,7 +138,7 @@ class Plan:
         states = zip(self.odes.states, self.odes.derivatives, strict=True)
         derivatives = tuple(tree if f"{state}'" in ports else Number(0.0) for state, tree in states)
         odes = replace(self._with(definitions), derivatives=derivatives)
-        wanted = {observable_of(name) for name in self.trees} | ports
+        wanted = {observable_of(name) for name in self.trees} | ports | {own(port) for port in ports}
         return Field(odes, self.given, self.control_variables, self.sites, signed, wanted)
 
     def _with(self, definitions: tuple[tuple[str, Tree], ...]) -> Odes:

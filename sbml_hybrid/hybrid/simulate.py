@@ -13,6 +13,7 @@ from sbml_hybrid.errors import ModelError, is_number, unknown_name
 from sbml_hybrid.forecasting.engine import keras
 from sbml_hybrid.hybrid.accuracy import Accuracy, measured, reference
 from sbml_hybrid.hybrid.adjoint import with_gradient
+from sbml_hybrid.hybrid.differentiation import finite_gradient
 from sbml_hybrid.hybrid.grafts import BEFORE, DURING, Graft, Head, Placed, placed
 from sbml_hybrid.hybrid.integration import Schedule, Tolerance, find
 from sbml_hybrid.hybrid.networks import with_starts
@@ -329,7 +330,9 @@ class Simulate(keras.layers.Layer):
 
         def flat(values: Any) -> Any:
             """From (trajectory, time, quantity) to (quantity, point)."""
-            return None if values is None else xp.transpose(xp.reshape(values, (-1, values.shape[2])))
+            if values is None:
+                return None
+            return finite_gradient(xp.transpose(xp.reshape(values, (-1, values.shape[2]))), xp)
 
         given = flat(xp.repeat(xp.transpose(held)[:, None], count, axis=1)) if self.plan.given else time[:0]
         context = self._readout.context(given, xp)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -166,6 +166,34 @@ class Editable:
         from sbml_hybrid.mechanism.edits import with_states
 
         return with_states(self, id, count)
+
+    def log_states(self, of: Iterable[str] | None = None) -> Model:
+        """Return the same model in other coordinates: the logarithm ``log_S`` is the state, and S is its exp.
+
+        Reactions keep their laws and stay ports of hybrids; ``log_S'`` is the rate of S over S. What is positive stays
+        positive in any step, but moieties hold only as exactly as the model is solved. Varied initial values are those
+        of ``log_S``.
+
+        Parameters
+        ----------
+        of
+            Which species; by default all that reactions or rate rules change.
+
+        Raises
+        ------
+        UnknownName
+            There is no such species that changes.
+        ModelError
+            One of them does not start above 0, or the model has no differential equations.
+
+        Examples
+        --------
+        >>> from sbml_hybrid.mechanism.reader import load
+        >>> load("A -> B; k*A; A = 10; B = 1; k = 0.3").log_states().equations()
+        """
+        from sbml_hybrid.mechanism.logarithms import log_states
+
+        return log_states(self, of)
 
     def remove(self, id: str) -> Model:
         """Return the model without a reaction, species, parameter or compartment.

@@ -24,12 +24,13 @@ from sbml_hybrid.mechanism.sbml import model_from_sbml
 _TERM = re.compile(r"(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)\s*\*?\s*)?([A-Za-z_]\w*)")
 
 
-def _opened(model: Model) -> libsbml.SBMLDocument:
+def opened(model: Model) -> libsbml.SBMLDocument:
+    """Return the model's text as a document of libSBML, to be edited and then `closed`."""
     return libsbml.readSBMLFromString(model.sbml)
 
 
-def _closed(document: libsbml.SBMLDocument, model: Model, words: str, owners: Mapping[str, str] | None = None) -> Model:
-    """Read the edited document again: `words` say what was done, `owners` has new parameters' reactions."""
+def closed(document: libsbml.SBMLDocument, model: Model, words: str, owners: Mapping[str, str] | None = None) -> Model:
+    """Return the model of an edited document: `words` say what was done, `owners` has new parameters' reactions."""
     return _read_again(written(document, model.sbml), model, words, owners)
 
 
@@ -54,7 +55,7 @@ def set_values(model: Model, values: Mapping[str, float]) -> Model:
     check_names(model, values)
     numbers = {name: _finite(name, value) for name, value in values.items()}
     start, written_as = InitialValues(model, numbers), dict[str, float]()
-    amounts_only = _opened(model).getLevel() == 1
+    amounts_only = opened(model).getLevel() == 1
     for name, number in numbers.items():
         if name.startswith("init(["):
             species = model.by_id[quantity_id(name)]
@@ -81,18 +82,18 @@ def _require_volume(model: Model, species: Species) -> None:
 def set_law(model: Model, id: str, law: str, parameters: Mapping[str, float]) -> Model:
     """Return the model with another kinetic law for a reaction; see `Model.set_law`."""
     reaction = _part(model, id, Reaction, "reaction")
-    document = _opened(model)
+    document = opened(model)
     m = document.getModel()
     _write_law(model, m, m.getReaction(id), law, parameters)
     _drop_own_parameters(model, m, reaction, keep=names(tree_from_ast(m.getReaction(id).getKineticLaw().getMath())))
-    return _closed(document, model, f"law of {id} = {law}", dict.fromkeys(parameters, id))
+    return closed(document, model, f"law of {id} = {law}", dict.fromkeys(parameters, id))
 
 
 def add_reaction(model: Model, id: str, equation: str, law: str, parameters: Mapping[str, float]) -> Model:
     """Return the model with one more reaction; see `Model.add_reaction`."""
-    _require_new(model, id)
+    require_new(model, id)
     reactants, reversible, products = _sides(model, id, equation)
-    document = _opened(model)
+    document = opened(model)
     m = document.getModel()
     reaction = m.createReaction()
     reaction.setId(id)
@@ -111,7 +112,7 @@ def add_reaction(model: Model, id: str, equation: str, law: str, parameters: Map
             if document.getLevel() > 2:
                 reference.setConstant(True)
     _write_law(model, m, reaction, law, parameters)
-    return _closed(document, model, f"with {id}: {equation}", dict.fromkeys(parameters, id))
+    return closed(document, model, f"with {id}: {equation}", dict.fromkeys(parameters, id))
 
 
 def _write_law(model: Model, m: Any, reaction: Any, text: str, parameters: Mapping[str, float]) -> None:
@@ -147,7 +148,7 @@ def _check_formula(model: Model, tree: Tree, parameters: Mapping[str, float]) ->
             raise ValueError(
                 f"{name!r} is in {model.source} already. Leave it out to use it as it is, or set({{{name!r}: ...}})."
             )
-        _require_new(model, name)
+        require_new(model, name)
         if name not in names(tree):
             raise ValueError(f"The parameter {name!r} is given a value, but the law does not mention it.")
     for name in sorted(names(tree) - parameters.keys() - set(_numbers(model))):
@@ -200,7 +201,7 @@ def _counts(model: Model, equation: str, side: str) -> dict[str, Fraction]:
 
 def add_species(model: Model, id: str, initial: float, compartment: str | None, boundary: bool) -> Model:
     """Return the model with one more species; see `Model.add_species`."""
-    _require_new(model, id)
+    require_new(model, id)
     there = [c.id for c in model.compartments]
     if compartment is None and len(there) != 1:
         several = (
@@ -210,7 +211,7 @@ def add_species(model: Model, id: str, initial: float, compartment: str | None, 
     compartment = there[0] if compartment is None else compartment
     if compartment not in there:
         raise unknown_name("compartment", compartment, there, model.source)
-    document = _opened(model)
+    document = opened(model)
     species = document.getModel().createSpecies()
     species.setId(id)
     species.setCompartment(compartment)
@@ -222,24 +223,24 @@ def add_species(model: Model, id: str, initial: float, compartment: str | None, 
         species.setHasOnlySubstanceUnits(not has_volume)
         species.setConstant(False)
         (species.setInitialConcentration if has_volume else species.setInitialAmount)(value)
-    return _closed(document, model, f"with {id}")
+    return closed(document, model, f"with {id}")
 
 
 def with_states(model: Model, id: str, count: int) -> Model:
     """Return the model with states that nothing moves; see `Model.with_states`."""
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise ValueError(f"count must be a whole number, 1 or more, got {count!r}.")
-    document = _opened(model)
+    document = opened(model)
     m, new = document.getModel(), [f"{id}{i}" for i in range(count)]
     for name in new:
-        _require_new(model, name)
+        require_new(model, name)
         parameter, rule = m.createParameter(), m.createRateRule()
         parameter.setId(name)
         parameter.setConstant(False)
         parameter.setValue(0.0)
         rule.setVariable(name)
         rule.setMath(ast_from_text("0"))
-    return _closed(document, model, f"with {', '.join(new)}")
+    return closed(document, model, f"with {', '.join(new)}")
 
 
 def set_boundary(model: Model, id: str, boundary: bool) -> Model:
@@ -248,12 +249,12 @@ def set_boundary(model: Model, id: str, boundary: bool) -> Model:
     for kind, targets in (("an assignment rule", model.assignment_rules), ("a rate rule", model.rate_rules)):
         if not boundary and id in targets:
             raise ModelError(f"{id!r} in {model.source} stays a boundary species: {kind} already determines it.")
-    document = _opened(model)
+    document = opened(model)
     species = document.getModel().getSpecies(id)
     species.setBoundaryCondition(boundary)
     if not boundary and document.getLevel() > 1:
         species.setConstant(False)
-    return _closed(document, model, f"{id} {'fixed' if boundary else 'free'}")
+    return closed(document, model, f"{id} {'fixed' if boundary else 'free'}")
 
 
 # -- taking away -----------------------------------------------------------------------------------
@@ -267,18 +268,18 @@ def remove(model: Model, id: str) -> Model:
     if used:
         places = ", ".join(used[:6]) + (f" and {len(used) - 6} more places" if len(used) > 6 else "")
         raise ModelError(f"{id!r} cannot be removed from {model.source}: it is used in {places}. Change these first.")
-    document = _opened(model)
+    document = opened(model)
     m = document.getModel()
     if isinstance(part, Reaction):
         _drop_own_parameters(model, m, part)
     getattr(m, f"remove{type(part).__name__}")(id)
-    return _closed(document, model, f"without {id}")
+    return closed(document, model, f"without {id}")
 
 
 def knock_out(model: Model, id: str) -> Model:
     """Return the model with a reaction or species that does nothing; see `Model.knock_out`."""
     part = model.part(id)
-    document = _opened(model)
+    document = opened(model)
     m = document.getModel()
     match part:
         case Reaction(law=None):
@@ -293,7 +294,7 @@ def knock_out(model: Model, id: str) -> Model:
             (species.setInitialConcentration if species.isSetInitialConcentration() else species.setInitialAmount)(0.0)
         case _:
             raise ModelError(f"{id!r} is no reaction or species of {model.source}. Try: set({{{id!r}: 0}}).")
-    return _closed(document, model, f"{id} knocked out")
+    return closed(document, model, f"{id} knocked out")
 
 
 def _require_undriven(model: Model, id: str) -> None:
@@ -351,7 +352,8 @@ def _part(model: Model, id: str, kind: type, word: str) -> Any:
     return part
 
 
-def _require_new(model: Model, id: str) -> None:
+def require_new(model: Model, id: str) -> None:
+    """Raise a `ValueError` where an id is none, or is in the model already."""
     if not libsbml.SyntaxChecker.isValidSBMLSId(id):
         raise ValueError(f"{id!r} cannot be an id: one is made of letters, digits and _, and starts with no digit.")
     if id in {*_numbers(model), *(f.id for f in model.functions), *(e.id for e in model.events), model.id}:

@@ -28,11 +28,14 @@ class Site:
         The ids that they are computed from, with the meaning they have in formulas; ``time()`` for the time.
     slopes
         Whether the answer comes with its slopes by the inputs.
+    reads_own
+        Whether it takes what the model's own formulas give; if not, these are not computed unless they are wanted.
     """
 
     ports: tuple[str, ...]
     inputs: tuple[str, ...]
     slopes: bool = False
+    reads_own: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +183,8 @@ class Field:
         xp
             The arrays (`mechanism.arrays.Arrays`).
         learned
-            Number of a site, own values of its ports, values of its inputs, and whether slopes are wanted -> `Answer`.
+            Number of a site, own values of its ports (0 where it reads none), values of its inputs, and whether slopes
+            are wanted -> `Answer`.
         slopes
             Whether the Jacobian is wanted at this point.
         """
@@ -208,7 +212,10 @@ class Field:
 
     def _ask(self, number: int, rows: Any, xp: Any, learned: Learned, slopes: bool) -> Answer:
         site = self.sites[number]
-        own_values = xp.take(rows, np.array([self.row_of[own(p)] for p in site.ports]), axis=0)
+        if site.reads_own:
+            own_values = xp.take(rows, np.array([self.row_of[own(p)] for p in site.ports]), axis=0)
+        else:
+            own_values = xp.concatenate([xp.zeros_like(rows[:1])] * len(site.ports), axis=0)
         inputs = xp.take(rows, np.array([self.row_of[i] for i in site.inputs], dtype=int), axis=0)
         return learned(number, own_values, inputs, slopes)
 
@@ -302,7 +309,7 @@ class _Reading:
     def _keep(self, asked: set[str]) -> None:
         """Leave out what nobody needs."""
         todo = [self.aliases.get(name, name) for name in (*asked, *(n for sums in self.derivatives for n in sums))]
-        todo += [name for port in self.site_of for name in (port, own(port))]
+        todo += [*self.site_of, *(own(port) for site in self.sites if site.reads_own for port in site.ports)]
         kept: set[str | float] = set()
         while todo:
             name = todo.pop()
@@ -317,9 +324,8 @@ class _Reading:
             id: {leaf for leaf in canonical(tree)[1] if isinstance(leaf, str)} for id, tree in self.formulas.items()
         }
         for site in self.sites:
-            inputs = {self.aliases.get(i, i) for i in site.inputs} | {
-                self.aliases.get(own(p), own(p)) for p in site.ports
-            }
+            read = (*site.inputs, *(own(p) for p in site.ports if site.reads_own))
+            inputs = {self.aliases.get(i, i) for i in read}
             needs |= {port: {i for i in inputs if isinstance(i, str)} for port in site.ports}
         level_of: dict[str, int] = {}
         todo = dict(needs)

@@ -104,7 +104,7 @@ class Jacobian:
 
     def _of_site(self, number: int, node: int, slopes: list[tuple[str, str]]) -> _Slopes:
         site = self.field.sites[number]
-        named = [self._name(own(port)) for port in site.ports]
+        named = [self._name(own(port)) for port in site.ports] if site.reads_own else []
         own_ports = [i for i, name in enumerate(named) if name in self._support]
         slopes += [(site.ports[i], named[i]) for i in own_ports]
         inputs = [self._name(i) for i in site.inputs] if site.slopes else []

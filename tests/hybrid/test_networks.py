@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sbml_hybrid.forecasting.engine import keras
-from sbml_hybrid.hybrid.networks import Perceptron, Stacked, first_kernel, last_layer, with_starts
+from sbml_hybrid.hybrid.networks import HamiltonianField, Perceptron, Stacked, first_kernel, last_layer, with_starts
 
 
 def numbers(network, inputs):
@@ -79,6 +79,41 @@ def test_the_last_layer_starts_at_zero_and_has_the_starts_of_its_network():
     assert isinstance(last, Stacked) and last.starts == 3
     assert (numbers(last, np.ones((3, 4))) == 0).all()
     assert (numbers(last_layer(keras.layers.Dense(4), 2), np.ones((3, 4))) == 0).all()
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 100), activation=st.sampled_from(["tanh", "exponential"]), starts=st.integers(1, 2))
+def test_a_hamiltonian_field_is_the_turned_gradient_of_an_energy(seed, activation, starts):
+    network = HamiltonianField(5, activation, seed=seed, starts=starts, dtype="float64")
+    x = np.random.default_rng(seed).normal(size=(starts, 3, 4))
+    network.build((None, 4))
+    network.outer.kernel.assign(np.random.default_rng(seed).normal(size=(starts, 5, 1)))
+    network.inner.bias.assign(np.random.default_rng(seed + 1).normal(size=(starts, 1, 5)))
+    w, b, a = (keras.ops.convert_to_numpy(v) for v in (network.kernel, network.inner.bias, network.outer.kernel))
+
+    def energy(x):
+        z = x @ w + b
+        return ((np.log(np.cosh(z)) if activation == "tanh" else np.exp(z)) @ a)[..., 0]
+
+    field = keras.ops.convert_to_numpy(network(x.reshape(-1, 4))).reshape(x.shape)
+
+    slopes = [(energy(x + h) - energy(x - h)) / 2e-6 for h in 1e-6 * np.eye(4)]
+    np.testing.assert_allclose(field, np.stack([*slopes[2:], -slopes[0], -slopes[1]], axis=2), atol=1e-7)
+
+
+def test_a_hamiltonian_field_starts_at_nothing_and_comes_back_from_its_configuration():
+    network = HamiltonianField(5, "exponential", seed=1, starts=2)
+    again = HamiltonianField.from_config(network.get_config())
+
+    assert (numbers(network, np.ones((4, 2))) == 0).all() and (numbers(again, np.ones((4, 2))) == 0).all()
+    for mine, other in zip(network.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(mine), keras.ops.convert_to_numpy(other))
+    assert first_kernel(network, 1).shape == (2, 5)
+
+
+def test_a_hamiltonian_field_needs_as_many_momenta_as_coordinates():
+    with pytest.raises(ValueError, match="reads coordinates and as many momenta, and got 3 inputs"):
+        HamiltonianField(5).build((None, 3))
 
 
 def test_other_networks_have_no_starts():

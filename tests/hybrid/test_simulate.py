@@ -377,6 +377,79 @@ def test_a_latent_state_is_moved_by_one_network_and_read_by_another(compiled):
     assert all(np.abs(gradient).max() > 0 for gradient in by)
 
 
+VOLTERRA = (
+    "birth: -> prey; a*prey; eat: prey -> predator; b*prey*predator; death: predator -> ; c*predator;"
+    "prey = 2; predator = 1; a = 1; b = 0.7; c = 0.8"
+)
+
+
+def volterra(network, **settings):
+    """Lotka and Volterra's model in logarithms, with a field of H in its place."""
+    logs = ["log_prey", "log_predator"]
+    graft = Graft([f"{name}'" for name in logs], network, logs, mode="replace", bare=True)
+    settings = {"end": 12, "initial": logs, "observables": ["prey", "predator"], "tolerance": 1e-6} | settings
+    return Simulate(sh.load(VOLTERRA).log_states(), [graft], **settings)
+
+
+def test_the_energy_of_lotka_and_volterra_written_by_hand_is_their_model(compiled):
+    # With u = ln prey, v = ln predator: H = a v - b e^v + c u - b e^u, u' = dH/dv = a - b e^v, v' = -dH/du = b e^u - c;
+    # a v is the limit of (a/s) e^(s v).
+    s, a, b, c = 1e-5, 1.0, 0.7, 0.8
+    layer = volterra(sh.HamiltonianField(4, "exponential", seed=0, dtype="float64"))
+    run = compiled(layer)
+    inner, outer = layer.heads[0].network.inner, layer.heads[0].network.outer
+    inner.kernel.assign(np.array([[[0, 0, s, 1.0], [s, 1.0, 0, 0]]]))
+    outer.kernel.assign(np.array([[[a / s], [-b], [c / s], [-b]]]))
+    times = np.linspace(0, 12, 25)
+
+    values, reached, _, _ = run(times=times[None], initial=np.log([[2.0, 1.0]]))
+
+    truth = sh.simulate(sh.load(VOLTERRA), None, times=times, quantities=layer.observables)["truth"].values
+    assert reached.all()
+    np.testing.assert_allclose(values, truth, rtol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_hamiltonian_field_keeps_its_energy_whatever_its_weights(compiled, seed):
+    layer = volterra(sh.HamiltonianField(6, "tanh", seed=seed, dtype="float64"))
+    run = compiled(layer)
+    network, rng = layer.heads[0].network, np.random.default_rng(seed)
+    network.outer.kernel.assign(rng.normal(size=(1, 6, 1)))
+    start = rng.normal(size=(4, 2))
+
+    values, reached, _, _ = run(times=np.tile(np.linspace(0, 12, 25), (4, 1)), initial=start)
+
+    w, b, a = (keras.ops.convert_to_numpy(v)[0] for v in (network.kernel, network.inner.bias, network.outer.kernel))
+    energy = (np.log(np.cosh(np.log(values) @ w + b)) @ a)[..., 0]
+    assert reached.all() and np.ptp(np.log(values), axis=1).max() > 0.5
+    np.testing.assert_allclose(energy, energy[:, :1] + np.zeros(25), atol=1e-4 * np.abs(energy).max())
+
+
+def test_a_bare_network_must_give_a_number_for_each_port():
+    with pytest.raises(
+        ModelError, match=r"on log_prey'\+log_predator' must give 2 numbers, one for each port, but gives 3"
+    ):
+        volterra(network(units=3)).build()
+
+
+def test_a_trajectory_that_runs_away_spoils_no_gradient(compiled):
+    layer = Simulate(
+        sh.load("x' = s*x*x; z := exp(x); x = 1; s = 0.1"), end=4, parameters=["s"], observables=["z"], steps=60,
+        prior={"s": sh.priors.Uniform(0.01, 0.1)},
+    )  # fmt: skip
+    run = compiled(layer, jit=True)
+    times, s = np.tile([0.0, 1.0, 2.0, 4.0], (3, 1)), np.array([[0.1], [0.7], [0.05]])  # x = 1/(1 - s t)
+
+    values, reached, _, _ = run(times=times, parameters=s)
+    by_inputs, _ = run.gradient(reached[:, :, None] * np.isfinite(values), times=times, parameters=s)
+
+    assert reached[1].tolist() == [1, 1, 0, 0] and reached[[0, 2]].all()
+    x = 1 / (1 - s * times[0])
+    exact = np.where(reached, np.exp(x) * times * x**2, 0.0).sum(axis=1)
+    np.testing.assert_allclose(by_inputs["parameters"][[0, 2], 0], exact[[0, 2]], rtol=2e-3)
+    assert np.isfinite(by_inputs["parameters"]).all()
+
+
 @pytest.mark.parametrize("method", ["ROS34PW2", "Dormand-Prince"])
 def test_gradients_are_right_where_nothing_is_yet_and_where_all_but_nothing_is_left(compiled, method):
     model = sh.load("u: F -> ; k*F; v: S -> ; 0.1*S; w: B -> ; q*B; F = 1; S = 1; B = 0; k = 2; q = 0.3")

@@ -19,7 +19,7 @@ from scipy.stats import norm
 from sbml_hybrid import Limits, around, load, measure, priors, sample, simulate
 from sbml_hybrid.errors import DataError, ModelError, UnknownName
 from sbml_hybrid.forecasting.engine import keras
-from sbml_hybrid.hybrid.callbacks import GrowingHorizon, KeepGood
+from sbml_hybrid.hybrid.callbacks import GrowingHorizon
 from sbml_hybrid.hybrid.descent import descent
 from sbml_hybrid.hybrid.estimates import Estimates, laws_of
 from sbml_hybrid.hybrid.feeding import Trajectories
@@ -71,7 +71,7 @@ def trained():
     model.compile(keras.optimizers.Adam(0.05))
     target = TARGET.copy()
     target[0, 2] = np.nan
-    model.history_of_test = model.fit({"times": TIMES}, target, epochs=150, callbacks=[KeepGood()]).history
+    model.history_of_test = model.fit({"times": TIMES}, target, epochs=150).history
     return model
 
 
@@ -101,7 +101,7 @@ def test_training_stops_with_the_last_good_weights(trained, caplog):
             self.model.estimated.position.assign(self.model.estimated.position * np.nan)
 
     with caplog.at_level(logging.WARNING, "sbml_hybrid"):
-        history = trained.fit({"times": TIMES}, TARGET, epochs=5, callbacks=[Broken(), KeepGood()])
+        history = trained.fit({"times": TIMES}, TARGET, epochs=5, callbacks=[Broken()])
 
     assert len(history.history["loss"]) == 1
     for variable, value in zip(trained.trainable_variables, before, strict=True):

@@ -268,6 +268,42 @@ def test_latent_states_stay_at_0_and_change_nothing(number):
     np.testing.assert_allclose(truth[:, :-2], simulate(model, None, times=TIMES, quantities=names)["truth"].values[0])
 
 
+MOVED = (
+    "model moved\n compartment C = 2; substanceOnly species Y in C; species A in C, B in C, Z in C\n"
+    "R1: A -> 2 B; C*k1*A; R2: B -> Y; C*k2*B*Z; R3: Y -> ; 0.3*Y; at (time > 4): A = 7 + B\n"
+    "A = 10; B = amount/C; Y = 3; Z = 1; Z' = 0.1*A - 0.2*Z; amount = 5; k1 = 0.3; k2 = 0.1\nend"
+)
+
+
+@pytest.mark.parametrize("model", [load(level(2)), load(level(3)), load(MOVED)], ids=["level 2", "level 3", "moved"])
+def test_a_model_in_logarithms_is_the_same_model(model):
+    logs = model.log_states()
+
+    moving = [s.id for s in model.species]
+    assert {f"log_{id}" for id in moving} <= set(logs.states)
+    found = simulate(logs, None, times=TIMES, quantities=[*moving, *(f"log_{id}" for id in moving)])["truth"].values[0]
+    truth = simulate(model, None, times=TIMES, quantities=moving)["truth"].values[0]
+    np.testing.assert_allclose(found[:, : len(moving)], truth, rtol=1e-5)
+    np.testing.assert_allclose(found[:, len(moving) :], np.log(truth), atol=1e-5)
+
+
+@settings(max_examples=10, deadline=None)
+@given(size=st.floats(0.2, 5), amount=st.floats(0.5, 9))
+def test_logarithms_start_where_sizes_and_assignments_put_the_species(size, amount):
+    values = {"C": size, "amount": amount}
+
+    found = trajectory(load(MOVED).log_states().set(values), TIMES[:2])
+
+    np.testing.assert_allclose(found, trajectory(load(MOVED).set(values), TIMES[:2]), rtol=1e-5)
+
+
+def test_some_of_the_states_become_logarithms(chain):
+    logs = chain.log_states(of=["A"])
+
+    assert logs.part("A").boundary and not logs.part("B").boundary and "log_A" in logs.states
+    np.testing.assert_allclose(trajectory(logs), trajectory(chain), rtol=1e-5, atol=1e-6)
+
+
 def test_a_knocked_out_reaction_does_not_run(chain):
     values = trajectory(chain.knock_out("R1"))
 
@@ -333,6 +369,13 @@ DRIVEN = (
         (lambda m: m.with_states("S", 0), ValueError, "count must be a whole number"),
         (lambda m: m.with_states("9"), ValueError, "'90' cannot be an id"),
         (lambda m: m.with_states("z").with_states("z"), ValueError, "'z0' is in .* already"),
+        (
+            lambda m: m.log_states(),
+            ModelError,
+            r"P of text starts at 0, which has no logarithm. Try: set\(\{'init\(P\)'",
+        ),
+        (lambda m: m.log_states(of="Q"), UnknownName, "No species that changes 'Q'"),
+        (lambda m: load(level(1)).log_states(), ModelError, "is SBML level 1 version 2, where rules cannot mention"),
         (lambda m: m.add_species("X", compartment="cell"), UnknownName, "No compartment 'cell'"),
         (lambda m: m.add_species("X", initial=float("inf")), ValueError, "'initial' must be a finite number"),
         (lambda m: m.remove("Q"), UnknownName, "No quantity 'Q'"),

@@ -253,6 +253,23 @@ def test_what_a_site_answers_is_used_and_enters_the_jacobian(port):
         np.testing.assert_allclose(found[:, j], (above - below) / 2e-5, rtol=1e-8, atol=1e-9)
 
 
+def test_what_a_site_does_not_read_is_not_computed():
+    odes = right_hand_side(load("v: S -> ; k*S/(S - S); S = 2; k = 0.3"))
+    site = Site(("v",), ("S",), slopes=True, reads_own=False)
+    field = Field(odes, sites=[site])
+    state, time = np.array([[2.0, 0.5]]), np.zeros((1, 2))
+
+    def learned(number, own, inputs, slopes):
+        assert (own == 0).all()
+        return Answer(3 * inputs, np.zeros_like(own), 3 * np.ones((1, 1, 2)))
+
+    point = field.at(state, field.context(np.zeros((0, 2)), NUMPY), None, time, time, NUMPY, learned, True)
+
+    np.testing.assert_array_equal(field.slopes(point, NUMPY), -3 * state)
+    np.testing.assert_array_equal(dense(field, point), np.full((1, 1, 2), -3.0))
+    assert "self(v)" not in field.row_of and "self(v)" in Field(odes, sites=[site], wanted=["self(v)"]).row_of
+
+
 def test_a_site_that_needs_what_it_computes_is_refused():
     odes = right_hand_side(load("v: S -> ; k*S; S = 2; k = 0.3"))
 
