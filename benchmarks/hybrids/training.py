@@ -49,7 +49,7 @@ class Bench:
     def trained(self, seed: int, inputs: Mapping[str, Any], target: np.ndarray) -> Any:
         """Return the hybrid of a seed, trained on inputs and target: always the same object, with other weights."""
         from sbml_hybrid.forecasting.engine import keras
-        from sbml_hybrid.hybrid.callbacks import GrowingHorizon, KeepGood
+        from sbml_hybrid.hybrid.callbacks import GrowingHorizon
 
         fresh = self.build(seed)
         if self.model is None:
@@ -62,7 +62,7 @@ class Bench:
             for variable in self.model.optimizer.variables:  # moments and the count of steps
                 variable.assign(np.zeros(variable.shape))
         growing = [] if self.horizon is None else [GrowingHorizon(self.horizon, max(self.epochs // 2, 1))]
-        self.model.fit(inputs, target, epochs=self.epochs, verbose=0, callbacks=[KeepGood(), *growing])
+        self.model.fit(inputs, target, epochs=self.epochs, verbose=0, callbacks=growing)
         if self.evaluations:
             self.model.refine(inputs, target, evaluations=self.evaluations, verbose=0)
         return self.model
