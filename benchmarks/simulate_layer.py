@@ -107,7 +107,7 @@ def layer(name: str, batch: int, backend: str) -> dict[str, Any]:
     def forward(parameters: Any) -> Any:
         return simulate({"times": at, "parameters": parameters}, training=False)
 
-    def loss(parameters: Any) -> Any:
+    def loss(parameters: Any, weights: Any) -> Any:
         return ops.sum(weights * simulate({"times": at, "parameters": parameters}, training=True))
 
     if backend == "jax":
@@ -118,15 +118,15 @@ def layer(name: str, batch: int, backend: str) -> dict[str, Any]:
         run = tensorflow.function(forward, jit_compile=True)
 
         @tensorflow.function(jit_compile=True)
-        def gradient(parameters: Any) -> Any:
+        def gradient(parameters: Any, weights: Any) -> Any:
             with tensorflow.GradientTape() as tape:
                 tape.watch(parameters)
-                total = loss(parameters)
+                total = loss(parameters, weights)
             return tape.gradient(total, parameters)
 
     error = error_of(np.asarray(run(values)), exact)
     first, seconds = least(lambda: np.asarray(run(values)))
-    compiled, slope = least(lambda: np.asarray(gradient(values)))
+    compiled, slope = least(lambda: np.asarray(gradient(values, weights)))
     return {
         "forward": seconds / batch,
         "gradient": slope / batch,

@@ -15,6 +15,7 @@ from sbml_hybrid.hybrid.integration import Course, Tolerance, find
 from sbml_hybrid.hybrid.plan import Plan
 from sbml_hybrid.hybrid.steps import DormandPrince, Method, Rosenbrock, System
 from sbml_hybrid.hybrid.stops import stops_of
+from sbml_hybrid.hybrid.varied import Varied
 from sbml_hybrid.mechanism.arrays import Arrays
 from sbml_hybrid.mechanism.field import Field
 from sbml_hybrid.mechanism.initial import InitialValues
@@ -218,7 +219,7 @@ def simulated(
     xp = Arrays(np)
     count = len(exact.varied)
     with np.errstate(all="ignore"):
-        varied = dict(zip(plan.varied, exact.varied.T, strict=True))
+        varied = Varied(plan.varied, exact.varied.T)
         start, held = plan.start(varied, np.zeros(count), xp)
         system = System(field, xp, field.context(held, xp))
         controls = np.array([plan.odes.held_values[c] for c in plan.control_variables])

@@ -18,6 +18,7 @@ from sbml_hybrid.data.windows import Windows
 from sbml_hybrid.errors import DataError, SolverError
 from sbml_hybrid.hybrid.accuracy import DRAWS, Reference
 from sbml_hybrid.hybrid.plan import Plan
+from sbml_hybrid.hybrid.varied import Varied
 from sbml_hybrid.mechanism.initial import InitialValues, depends_on
 from sbml_hybrid.mechanism.kinetics import mentions_time
 from sbml_hybrid.mechanism.model import Model
@@ -164,13 +165,13 @@ class Assimilation:
         xp
             ``keras.ops``.
         """
-        values = {}
-        for i, (name, own) in enumerate(self.own.items()):
-            values[name] = own * xp.exp(self.most * xp.tanh(numbers[:, i] / self.most))
-        for i, name in enumerate(self.known):
-            values[name] = inputs["known"][:, i]
-        found = {"parameters": [values[name] for name in self.parameters]}
-        found = {key: xp.stack(columns, axis=1) for key, columns in found.items() if columns}
+        count = len(self.own)
+        own = xp.convert_to_tensor(np.array(list(self.own.values()))[:, None], dtype=numbers.dtype)
+        parts = [own * xp.exp(self.most * xp.tanh(xp.transpose(numbers[:, :count]) / self.most))]
+        if self.known:
+            parts.append(xp.transpose(inputs["known"]))
+        values = Varied((*self.own, *self.known), xp.concatenate(parts, axis=0))
+        found = {"parameters": xp.transpose(values.together(self.parameters, xp))} if self.parameters else {}
         if not self.restarts:
             return found
         start, _ = self.plan.start(values, inputs["times"][:, 0], xp)

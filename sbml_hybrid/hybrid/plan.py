@@ -12,6 +12,7 @@ import numpy as np
 
 from sbml_hybrid.errors import ModelError, unknown_name
 from sbml_hybrid.hybrid.timetable import Happening, timetable, with_event_targets
+from sbml_hybrid.hybrid.varied import Varied
 from sbml_hybrid.mechanism.field import Field, Site, own
 from sbml_hybrid.mechanism.initial import InitialValues, depends_on, determined_by
 from sbml_hybrid.mechanism.kinetics import Name, Number, Tree, names
@@ -167,13 +168,13 @@ class Plan:
                 table[i + 1, self.odes.variables.index(variable)] = field.row_of[f"event({i},{variable})"]
         return field, table
 
-    def start(self, varied: Mapping[str, Any], like: Any, xp: Any) -> tuple[Any, Any]:
+    def start(self, varied: Varied, like: Any, xp: Any) -> tuple[Any, Any]:
         """Return where trajectories start.
 
         Parameters
         ----------
         varied
-            Name as in `varied` -> values (trajectory,).
+            Name as in `Plan.varied` -> values (trajectory,).
         like
             Some array (trajectory,).
         xp
@@ -184,19 +185,36 @@ class Plan:
         state, held
             Amounts and values (state, trajectory), and the rows of `held` (held, trajectory).
         """
-        own, values = InitialValues(self.model), InitialValues(self.model, varied, xp)
+        usual, values = InitialValues(self.model), InitialValues(self.model, varied, xp)
         zero = xp.zeros_like(like)
         ids = {name if name in self.model.by_id else _id(name) for name in varied}
 
-        def row(variable: str) -> Any:
-            """Numbers alone are computed in NumPy: a tensor of one is rounded to float32 on TensorFlow."""
+        def value(variable: str, values: InitialValues) -> Any:
             id = species_of(variable)
-            given = values if depends_on(self.model, id, ids) else own
-            found = given.amount(id) if variable.startswith("amount(") else given[id]
-            return xp.convert_to_tensor(found, dtype=zero.dtype) + zero
+            return values.amount(id) if variable.startswith("amount(") else values[id]
 
-        def rows(names: Sequence[str]) -> Any:
-            return xp.stack([row(name) for name in names], axis=0) if names else zero[None][:0]
+        def rows(variables: Sequence[str]) -> Any:
+            """Numbers alone are computed in NumPy: a tensor of one is rounded to float32 on TensorFlow."""
+            taken, fixed, computed = {}, {}, {}
+            for variable in variables:
+                id = species_of(variable)
+                names = [name for name in (id, f"init({id})") if name in varied]
+                if names:
+                    taken[variable] = names[0]
+                elif depends_on(self.model, id, ids):
+                    computed[variable] = xp.convert_to_tensor(value(variable, values), dtype=zero.dtype) + zero
+                else:
+                    fixed[variable] = float(value(variable, usual))
+            parts = [varied.together(list(taken.values()), xp)] if taken else []
+            if fixed:
+                parts.append(xp.convert_to_tensor(np.array(list(fixed.values()))[:, None], dtype=zero.dtype) + zero)
+            if computed:
+                parts.append(xp.stack(list(computed.values()), axis=0))
+            if not parts:
+                return zero[None][:0]
+            there = [*taken, *fixed, *computed]
+            order = np.array([there.index(variable) for variable in variables], dtype=int)
+            return xp.take(xp.concatenate(parts, axis=0), order, axis=0)
 
         return rows(self.odes.variables), rows(self.held)
 

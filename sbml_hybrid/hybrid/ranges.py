@@ -10,6 +10,7 @@ import numpy as np
 from sbml_hybrid.hybrid.accuracy import Accuracy, Reference
 from sbml_hybrid.hybrid.grafts import Placed
 from sbml_hybrid.hybrid.plan import Plan, observable_of
+from sbml_hybrid.hybrid.varied import Varied
 from sbml_hybrid.mechanism.arrays import Arrays
 
 
@@ -32,7 +33,7 @@ def ranges_of(
     field = replace(plan, observables={**plan.observables, **{n: n for n in known}}).readout(accuracy.signed)
     draws, points, states = exact.states.shape
     with np.errstate(all="ignore"):
-        _, held = plan.start(dict(zip(plan.varied, exact.varied.T, strict=True)), np.zeros(draws), xp)
+        _, held = plan.start(Varied(plan.varied, exact.varied.T), np.zeros(draws), xp)
         given = np.repeat(held, points, axis=1)
         time = np.tile(exact.times, draws)[None]
         steered = np.array([[plan.odes.held_values[c]] * (draws * points) for c in plan.control_variables])

@@ -22,6 +22,7 @@ from sbml_hybrid.hybrid.ranges import ranges_of
 from sbml_hybrid.hybrid.steps import DormandPrince, Rosenbrock, System
 from sbml_hybrid.hybrid.stops import stops_of
 from sbml_hybrid.hybrid.trace import Trace
+from sbml_hybrid.hybrid.varied import Varied
 from sbml_hybrid.mechanism.arrays import Arrays
 from sbml_hybrid.mechanism.field import own
 from sbml_hybrid.mechanism.model import Model
@@ -286,20 +287,20 @@ class Simulate(keras.layers.Layer):
         states = with_gradient(system, self._method, start, schedule, course) if trains else course.states
         return states, course.reached
 
-    def _start(self, inputs: Mapping[str, Any], times: Any, xp: Any) -> tuple[dict[str, Any], Any, Any]:
+    def _start(self, inputs: Mapping[str, Any], times: Any, xp: Any) -> tuple[Varied, Any, Any]:
         """The varied quantities by name, the states at the start, and the rows that a field is given."""
         like = times[:, 0]
-        values: dict[str, Any] = {}
-        for key, names in (("parameters", self.parameters), ("initial", [f"init({s})" for s in self.initial])):
-            for i, name in enumerate(names):
-                values[name] = inputs[key][:, i]
+        taken = {"parameters": self.parameters, "initial": tuple(f"init({s})" for s in self.initial)}
+        names = [name for some in taken.values() for name in some]
+        parts = [xp.transpose(inputs[key]) for key, some in taken.items() if some]
+        values = Varied(names, xp.concatenate(parts, axis=0) if parts else like[None][:0])
         own_values = self.own_start()
         for place, head in zip(self.places, self.heads, strict=True):
             if place.phase == BEFORE:
-                mine = [values.get(p, own_values[p] + xp.zeros_like(like)) for p in place.graft.port]
+                mine = [values[p] if p in values else own_values[p] + xp.zeros_like(like) for p in place.graft.port]
                 read = [values[i] if i in values else inputs[_column(i)] for i in place.site.inputs]
                 answer = head.answer(xp.stack(mine, axis=0), xp.stack(read, axis=0), False, xp)
-                values |= {port: answer.values[i] for i, port in enumerate(place.graft.port)}
+                values = values.replaced(place.graft.port, answer.values, xp)
         start, held = self.plan.start(values, like, xp)
         columns = [xp.reshape(inputs[c], (1, -1)) for c in self.plan.columns]
         return values, start, xp.concatenate([held, *columns], axis=0)
@@ -323,7 +324,7 @@ class Simulate(keras.layers.Layer):
         return answer
 
     def _read(
-        self, states: Any, times: Any, controls: Any, held: Any, reached: Any, varied: Mapping[str, Any], xp: Any
+        self, states: Any, times: Any, controls: Any, held: Any, reached: Any, varied: Varied, xp: Any
     ) -> tuple[Any, Trace]:
         """What was asked for, and the trace, at the times: all points as if each was a trajectory."""
         count, time = xp.shape(times)[1], xp.reshape(times, (1, -1))
@@ -353,7 +354,7 @@ class Simulate(keras.layers.Layer):
             own=rows([own(p) for p in ports]),
             value=rows(ports),
             reached=xp.cast(reached, values.dtype),
-            parameters=xp.stack([varied[p] for p in self.parameters], axis=1) if self.parameters else None,
+            parameters=xp.transpose(varied.together(self.parameters, xp)) if self.parameters else None,
         )
         return values, trace
 

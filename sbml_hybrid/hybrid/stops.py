@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from sbml_hybrid.hybrid.integration import Schedule
 from sbml_hybrid.hybrid.plan import Plan
 from sbml_hybrid.hybrid.steps import System
 from sbml_hybrid.hybrid.timetable import times_of
+from sbml_hybrid.hybrid.varied import Varied
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Stops:
         return asked < count[:, None]
 
 
-def stops_of(plan: Plan, varied: Mapping[str, Any], times: Any, controls: Any, doses: Any, xp: Any) -> Stops:
+def stops_of(plan: Plan, varied: Varied, times: Any, controls: Any, doses: Any, xp: Any) -> Stops:
     """Return where trajectories stop.
 
     Parameters

@@ -157,15 +157,13 @@ class Family:
 
     def values(self, rows: Any, xp: Any) -> dict[str, Any]:
         """Return slot -> its values (member, trajectory), gathered from `rows` (quantity, trajectory)."""
-        gathered = [slot for slot in self.slots if slot.ndim == 1]
-        taken = xp.take(rows, np.concatenate(gathered), axis=0) if gathered else None
-        found, at, count = {}, 0, len(self.members)
-        for i, slot in enumerate(self.slots):
-            if slot.ndim == 1:
-                found[str(i)] = taken[at : at + count]
-                at += count
-            else:
-                found[str(i)] = xp.convert_to_tensor(slot, dtype=rows.dtype)
+        found = {
+            str(i): xp.convert_to_tensor(slot, dtype=rows.dtype) for i, slot in enumerate(self.slots) if slot.ndim != 1
+        }
+        gathered = {str(i): slot for i, slot in enumerate(self.slots) if slot.ndim == 1}
+        if gathered:
+            taken = xp.take(rows, np.concatenate(list(gathered.values())), axis=0)
+            found |= zip(gathered, xp.split(taken, len(gathered), axis=0), strict=True)
         return found
 
     def evaluate(self, tree: Tree, values: Mapping[str, Any], like: Any, xp: Any) -> Any:

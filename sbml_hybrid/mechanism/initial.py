@@ -38,7 +38,7 @@ class InitialValues:
 
     def __init__(self, model: Model, given: Mapping[str, Any] | None = None, xp: Any = np) -> None:
         self.model, self.xp = model, xp
-        self.given = dict(given or {})
+        self.given = {} if given is None else given
         self._rates = Rates(model)
         self._found: dict[str, Any] = {}
         self._asked: list[str] = []
