@@ -222,7 +222,7 @@ def simulated(
         varied = Varied(plan.varied, exact.varied.T)
         start, held = plan.start(varied, np.zeros(count), xp)
         system = System(field, xp, field.context(held, xp))
-        controls = np.array([plan.odes.held_values[c] for c in plan.control_variables])
+        controls = np.array([plan.odes.held_values[c] for c in plan.controls])
         controls = np.tile(controls, (count, len(exact.times), 1)) if len(controls) else None
         stops = stops_of(plan, varied, np.tile(exact.times, (count, 1)), controls, None, xp)
         tolerance = Tolerance(ranges[:, None] * (method.floor * local), local)

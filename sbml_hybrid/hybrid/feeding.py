@@ -13,7 +13,9 @@ from sbml_hybrid.data.dataset import check, time_dimension
 from sbml_hybrid.errors import DataError, ModelError, unknown_name
 from sbml_hybrid.forecasting.engine import keras
 from sbml_hybrid.hybrid.simulate import Simulate
+from sbml_hybrid.hybrid.treatments import doses_in, require_done
 from sbml_hybrid.mechanism.initial import InitialValues
+from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.simulation.priors.quantities import own_value
 
 
@@ -37,6 +39,10 @@ class Needed:
         The last time, where something happens at known times; else infinite.
     own
         The model's own value of parameters and initial values, by name (``init(S1)``).
+    model
+        The mechanism.
+    learned
+        What networks set: the ports of grafts, and what a network in front makes.
     """
 
     parameters: tuple[str, ...]
@@ -49,6 +55,8 @@ class Needed:
     estimated: tuple[str, ...]
     end: float
     own: Mapping[str, float]
+    model: Model
+    learned: tuple[str, ...]
 
     @property
     def named(self) -> dict[str, tuple[str, ...]]:
@@ -137,6 +145,8 @@ class Needed:
     def taken_from(self, data: xr.Dataset) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Return the inputs and the target that a dataset has; see `HybridModel.inputs_from`."""
         check(data)
+        given = {*self.parameters, *(f"init({name})" for name in self.initial), *self.learned}
+        require_done(data, self.model, given, self.controls, self.doses)
         if "measured" not in data:
             raise DataError("The dataset has no 'measured' to train on. Try sh.measure first.")
         for name in data["observable"].values:
@@ -161,7 +171,7 @@ class Needed:
                     raise unknown_name("control", name, there, "the dataset")
             arrays["controls"] = data["controls"].sel(control=list(self.controls)).values
         if self.doses:
-            raise DataError(f"A dataset holds no doses ({', '.join(self.doses)}). Try: arrays, with inputs['doses'].")
+            arrays["doses"] = doses_in(data, self.doses)
         for name in self.columns:
             arrays[name] = _column(data, name)
         if self.features:
@@ -212,6 +222,9 @@ def needed_by(simulate: Simulate, estimated: Iterable[str], features: bool) -> N
         estimated=estimated,
         end=plan.end * (1 + 1e-9) if plan.happenings else np.inf,
         own={name: float(own_value(plan.model, values, name)) for name in names},
+        model=plan.model,
+        learned=tuple(port for graft in simulate.grafts for port in graft.port)
+        + (simulate.parameters if features else ()),
     )
 
 

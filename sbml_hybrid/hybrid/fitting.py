@@ -159,8 +159,13 @@ class Fitted(keras.Model):
     def inputs_from(self, dataset: xr.Dataset) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Return the inputs and the target (trajectory, time, observable) that a dataset has.
 
-        Times and controls are the dataset's; given parameters are those that it varied, or the model's own values;
-        features are its ``known``. Replicates become trajectories; ``censored`` comes along.
+        Times, controls and doses are the dataset's; given parameters are those that it varied, or the model's own
+        values; features are its ``known``. Replicates become trajectories; ``censored`` comes along.
+
+        Raises
+        ------
+        DataError
+            Nothing was measured, or a condition did something that the hybrid does not do.
         """
         return self.needed.taken_from(dataset)
 

@@ -155,6 +155,7 @@ class Hybrid(Forecaster):
     def _untrained(self, lesson: Lesson, preparation: Preparation, grafts: dict[str, Any]) -> HybridForecast:
         from sbml_hybrid.hybrid.assimilation import DRAWS, assimilation_of, library_of, reason_to_start_at_zero
         from sbml_hybrid.hybrid.plan import Plan
+        from sbml_hybrid.hybrid.treatments import require_done
 
         past = lesson.windows
         known = quantities_among(self.model, past.inputs)
@@ -165,6 +166,10 @@ class Hybrid(Forecaster):
         )  # fmt: skip
         _require_quantities(plan)
         ports = [port for said in grafts["grafts"] for port in said["port"]]
+        try:
+            require_done(lesson.data, self.model, {*laws, *known, *ports}, (), ())
+        except DataError as error:
+            log.warning("%s forecasts without what was done to the training data: %s", self.name, error)
         reads_time = any("time" in said["inputs"] for said in grafts["grafts"])
         reason = reason_to_start_at_zero(plan, ports, reads_time)
         assimilation = assimilation_of(plan, list(laws), known, self.fold, past, restarts=not reason)

@@ -38,7 +38,8 @@ class Plan:
     initial
         Species whose initial amounts are given, or rate-rule parameters whose initial values are.
     controls
-        Parameters and boundary species that are held at given values from each time to the next.
+        Parameters and boundary species that are held, from each time to the next, at given values, in the meaning that
+        formulas give them.
     doses
         Species of which amounts are added at given times.
     observables
@@ -86,8 +87,11 @@ class Plan:
 
     @cached_property
     def odes(self) -> Odes:
-        """The equations; what events set is among the states."""
-        return with_event_targets(right_hand_side(self.model), self.happenings)
+        """The equations; what events set is among the states, and a control is what its id means in formulas."""
+        odes = with_event_targets(right_hand_side(self.model), self.happenings)
+        held = tuple(species_of(v) if species_of(v) in self.controls else v for v in odes.held)
+        definitions = tuple((id, tree) for id, tree in odes.definitions if id not in self.controls)
+        return replace(odes, held=held, definitions=definitions)
 
     @property
     def species(self) -> tuple[str, ...]:
@@ -98,16 +102,10 @@ class Plan:
     def held(self) -> tuple[str, ...]:
         """Names in the equations that stand still but differ from trajectory to trajectory."""
         ids = {name if name in self.model.by_id else _id(name) for name in self.varied}
-        moved = [v for v in self.odes.held if v not in self.control_variables]
+        moved = [v for v in self.odes.held if v not in self.controls]
         names = {v: species_of(v) for v in moved}
         start = {v for v in moved if any(depends_on(self.model, names[v], {id}) for id in ids)}
         return tuple(v for v in moved if v in start)
-
-    @cached_property
-    def control_variables(self) -> tuple[str, ...]:
-        """What the equations call the controls."""
-        parts = self.model.by_id
-        return tuple(amount_of(c) if isinstance(parts[c], Species) else c for c in self.controls)
 
     @cached_property
     def given(self) -> tuple[str, ...]:
@@ -130,7 +128,7 @@ class Plan:
     def field(self, signed: Sequence[str]) -> Field:
         """Return the right-hand side to integrate."""
         sites = [site for site in self.sites if not any(port.startswith("observable(") for port in site.ports)]
-        return Field(self.odes, self.given, self.control_variables, sites, signed)
+        return Field(self.odes, self.given, self.controls, sites, signed)
 
     def readout(self, signed: Sequence[str]) -> Field:
         """Return the field that computes what is asked for: its rows ``observable(name)``, and the sites' ports."""
@@ -140,7 +138,7 @@ class Plan:
         derivatives = tuple(tree if f"{state}'" in ports else Number(0.0) for state, tree in states)
         odes = replace(self._with(definitions), derivatives=derivatives)
         wanted = {observable_of(name) for name in self.trees} | ports | {own(port) for port in ports}
-        return Field(odes, self.given, self.control_variables, self.sites, signed, wanted)
+        return Field(odes, self.given, self.controls, self.sites, signed, wanted)
 
     def _with(self, definitions: tuple[tuple[str, Tree], ...]) -> Odes:
         """The equations with these definitions, to be looked at and not integrated."""
@@ -161,7 +159,7 @@ class Plan:
         trees = {f"event({i},{v})": tree for i, h in enumerate(self.events) for v, tree in h.assignments}
         odes = self._with((*self.odes.definitions, *trees.items()))
         sites = [site for site in self.sites if not any(port.startswith("observable(") for port in site.ports)]
-        field = Field(odes, self.given, self.control_variables, sites, self.odes.variables, set(trees))
+        field = Field(odes, self.given, self.controls, sites, self.odes.variables, set(trees))
         table = np.tile([field.row_of[v] for v in self.odes.variables], (len(self.events) + 1, 1))
         for i, happening in enumerate(self.events):
             for variable, _ in happening.assignments:
@@ -250,8 +248,9 @@ def _require_free(model: Model, name: str) -> None:
 
 def _require_control(model: Model, name: str, parameters: Sequence[str]) -> None:
     part = model.by_id.get(name)
-    possible = [p.id for p in model.parameters if p.id not in model.rate_rules and p.id not in model.assignment_rules]
-    possible += [s.id for s in model.species if s.boundary and s.id not in model.rate_rules]
+    fixed = [p.id for p in model.parameters] + [s.id for s in model.species if s.boundary]
+    moved = {*model.rate_rules, *model.assignment_rules, *model.event_targets}
+    possible = [id for id in fixed if id not in moved]
     if part is None or name not in possible:
         raise unknown_name("parameter or boundary species to control", name, possible, model.source)
     if name in parameters:

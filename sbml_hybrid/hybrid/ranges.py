@@ -36,8 +36,8 @@ def ranges_of(
         _, held = plan.start(Varied(plan.varied, exact.varied.T), np.zeros(draws), xp)
         given = np.repeat(held, points, axis=1)
         time = np.tile(exact.times, draws)[None]
-        steered = np.array([[plan.odes.held_values[c]] * (draws * points) for c in plan.control_variables])
-        steered = steered.reshape(len(plan.control_variables), draws * points)
+        steered = np.array([[plan.odes.held_values[c]] * (draws * points) for c in plan.controls])
+        steered = steered.reshape(len(plan.controls), draws * points)
         point = field.at(exact.states.reshape(-1, states).T, field.context(given, xp), steered, time, time, xp)
         slopes = plan.field(accuracy.signed)
         at = slopes.at(exact.states.reshape(-1, states).T, slopes.context(given, xp), steered, time, time, xp)

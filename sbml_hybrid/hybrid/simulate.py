@@ -52,7 +52,8 @@ class Simulate(keras.layers.Layer):
     initial
         Species whose initial amounts are given (rate-rule parameters: values).
     controls
-        Parameters and boundary species that are held at given values from each time to the next.
+        Parameters and boundary species that are held, from each time to the next, at given values, in the meaning that
+        formulas give them.
     doses
         Species of which amounts are added at given times.
     observables

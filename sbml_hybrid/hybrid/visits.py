@@ -75,7 +75,7 @@ class During:
         if not self.points.shape[1]:
             raise DataError("No trajectory reached any of its times, so there is nothing to draw.")
         plan = layer.plan
-        self.variables = (*plan.odes.variables, *plan.given, *plan.control_variables, "time")
+        self.variables = (*plan.odes.variables, *plan.given, *plan.controls, "time")
 
     @property
     def concerned(self) -> list[str]:
@@ -137,7 +137,7 @@ class During:
         xp = Arrays(keras.ops)
         field = plan.readout(self.layer.accuracy.signed)
         dtype = self.layer.compute_dtype
-        ends = np.cumsum([len(plan.odes.variables), len(plan.given), len(plan.control_variables)])
+        ends = np.cumsum([len(plan.odes.variables), len(plan.given), len(plan.controls)])
         states, held, controls, time = (
             xp.convert_to_tensor(part.astype(dtype), dtype=dtype) for part in np.split(points, ends)
         )

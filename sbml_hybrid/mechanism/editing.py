@@ -189,7 +189,8 @@ class Editable:
         Examples
         --------
         >>> from sbml_hybrid.mechanism.reader import load
-        >>> load("A -> B; k*A; A = 10; B = 1; k = 0.3").log_states().equations()
+        >>> load("A -> B; k*A; A = 10; B = 1; k = 0.3").log_states(of=["A"]).states
+        ('A', 'B', 'log_A')
         """
         from sbml_hybrid.mechanism.logarithms import log_states
 

@@ -180,6 +180,17 @@ def test_known_inputs_are_taken_as_they_are(model):
     assert error(forecast, data) < 0.03
 
 
+def test_it_says_what_its_mechanism_does_not_do(model, caplog):
+    dosed = sh.Condition("dosed", inputs=[sh.Dose("S", 5.0, time=6.0)])
+    draws = sh.sample(sh.around(model, 1.5), 4, seed=0)
+    data = sh.measure(sh.simulate(model, draws, times=TIMES, conditions=[dosed]), observables=["S", "P"])
+
+    with caplog.at_level(logging.WARNING, "sbml_hybrid"):
+        sh.Hybrid(model, epochs=0).fit(data, **SIZES)
+
+    assert "forecasts without what was done to the training data: The dataset has doses of S" in caplog.text
+
+
 def test_a_model_that_mentions_time_starts_at_time_0(caplog):
     driven = sh.load("S -> ; k*S; -> S; a*(1 + sin(time)); S = 4; k = 0.3; a = 1;")
     data = lab(driven, draws=5, observables=["S"])

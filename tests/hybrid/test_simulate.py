@@ -84,8 +84,7 @@ def test_an_untrained_hybrid_is_what_libroadrunner_says_under_the_same_doses_and
     model = sh.load(EXCHANGE)
     for i in range(3):
         k, q = given["parameters"][i]
-        amounts = given["controls"][i, :-1, 0]  # libroadrunner takes concentrations
-        fed = sh.Steps("F", TIMES[:-1].tolist(), (amounts / 2).tolist())
+        fed = sh.Steps("F", TIMES[:-1].tolist(), given["controls"][i, :-1, 0].tolist())
         dose = sh.Dose("B", float(given["doses"][i, 2, 0]), time=1.0)
         condition = sh.Condition("one", {"init(A)": float(given["initial"][i, 0])}, inputs=(fed, dose))
         draw = pd.DataFrame({"k": [k], "q": [q]})
