@@ -91,8 +91,8 @@ class Step:
 class Rosenbrock(Method):
     """ROS34PW2, a Rosenbrock-W method of order 3: four stages, one Jacobian, L-stable [1]_.
 
-    Its order holds with any Jacobian, so what a network adds may be left out of it; and its gradient is taken with the
-    Jacobian held, an error no larger than the step's own.
+    Its order holds with any Jacobian, so what a network adds may be left out of it. Its gradient is that of the step,
+    the slopes of networks apart, which are held: an error no larger than the step's own.
 
     References
     ----------

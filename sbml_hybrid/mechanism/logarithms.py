@@ -32,7 +32,8 @@ def log_states(model: Model, of: Iterable[str] | None) -> Model:
         )
     moving = {s.id: rates.of(s.id) for s in model.species if s.id not in model.assignment_rules}
     moving = {id: rate for id, rate in moving.items() if rate != ZERO}
-    for id in moving if of is None else (of := [of] if isinstance(of, str) else list(of)):
+    chosen = moving if of is None else [of] if isinstance(of, str) else of
+    for id in chosen:
         if id not in moving:
             raise unknown_name("species that changes", id, moving, model.source)
         new, first = _PREFIX + id, float(start[id])

@@ -424,6 +424,17 @@ def test_a_hamiltonian_field_keeps_its_energy_whatever_its_weights(compiled, see
     np.testing.assert_allclose(energy, energy[:, :1] + np.zeros(25), atol=1e-4 * np.abs(energy).max())
 
 
+def test_a_bare_graft_comes_back_from_its_configuration_and_has_starts():
+    layer = volterra(sh.HamiltonianField(4, seed=0))
+
+    again = Simulate.from_config(layer.get_config())
+    hybrid = sh.HybridModel(again, starts=3)
+
+    assert again.grafts[0].bare and again.heads[0].last is None
+    answer = hybrid.predict({"times": np.array([[0.0, 1.0]]), "initial": np.log([[2.0, 1.0]])})
+    np.testing.assert_allclose(answer, np.tile([2.0, 1.0], (1, 3, 2, 1)))  # no energy, no motion
+
+
 def test_a_bare_network_must_give_a_number_for_each_port():
     with pytest.raises(
         ModelError, match=r"on log_prey'\+log_predator' must give 2 numbers, one for each port, but gives 3"
