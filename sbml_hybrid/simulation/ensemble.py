@@ -247,7 +247,8 @@ def _flags(meanings: Mapping[int, str]) -> dict[str, Any]:
 def _tolerances(model: Model, run: Run) -> dict[str, Any]:
     if run.integrator != "cvode":
         return {}  # exact
-    first, factor = LADDER[0], strictness(model)
+    first = run.ladder[0] if isinstance(run, Deterministic) else LADDER[0]
+    factor = strictness(model)
     return {
         "relative": first.relative * factor,
         "absolute": first.absolute * factor,

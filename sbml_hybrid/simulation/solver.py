@@ -193,6 +193,7 @@ class Solver:
         switches: Sequence[float],
         selections: list[str],
         before: Callable[[float], None] | None = None,
+        ladder: Sequence[Rung] = LADDER,
     ) -> Outcome:
         """Simulate one draw from time 0, by the first rung of the ladder that serves.
 
@@ -210,12 +211,14 @@ class Solver:
             libroadrunner's names of the outputs.
         before
             What is done at time 0 and at every switch, with the time.
+        ladder
+            The ways to run CVODE that are tried in turn.
         """
         status, reason = FAILED, ""
         if self.aliases:
             varied, dependent = ([(self._name(id), value) for id, value in pairs] for pairs in (varied, dependent))
             selections = [self._name(selection) for selection in selections]
-        for number, rung in enumerate(LADDER):
+        for number, rung in enumerate(ladder):
             try:
                 self.begin(varied, dependent)
                 self.configure(rung, grid)
@@ -228,7 +231,7 @@ class Solver:
             if np.isfinite(values).all() or not (lost := self._lost_state()):
                 return Outcome(values, OK, number)
             status, reason = NOT_FINITE, f"{lost} becomes infinite or is not a number"
-        return Outcome(None, status, len(LADDER) - 1, reason)
+        return Outcome(None, status, len(ladder) - 1, reason)
 
     def _name(self, selection: str) -> str:
         """The engine's name of an id or of a concentration ``[id]``."""

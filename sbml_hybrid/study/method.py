@@ -53,7 +53,7 @@ def _times(asked: Simulation, times: np.ndarray, unit: str) -> str:
 
 def _solver(data: xr.Dataset) -> str:
     run, tolerances = json.loads(data.attrs["run"]), json.loads(data.attrs["tolerances"])
-    said = "" if run["kind"] == "Deterministic" else f"{_listed(run)}; "
+    said = "" if run["kind"] == "Deterministic" else f"{_listed(run)}; "  # its tolerance is said below
     if not tolerances:
         return f"{said}exact, through libroadrunner"
     return (

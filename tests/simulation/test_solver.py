@@ -12,10 +12,12 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.integrate import solve_ivp
 
 import sbml_hybrid as sh
 from sbml_hybrid import load, simulate
 from sbml_hybrid.errors import ModelError, SolverError, UnknownName
+from sbml_hybrid.simulation.solver import Solver
 
 
 @given(k=st.floats(0.01, 5.0), start=st.floats(1e-9, 1e9))
@@ -309,3 +311,55 @@ def test_ids_that_are_also_methods_of_libroadrunner_harm_nobody():
     assert engine["reset"] == 0.3 and engine.simulate(0, 5, 6)[-1, 1] == pytest.approx(float(truth[0, -1]), rel=1e-6)
     assert other.A == 10.0  # libroadrunner's own short form, where it is safe
     other.reset()
+
+
+# -- a tolerance that was asked for ------------------------------------------------------------------
+
+
+def test_a_smaller_tolerance_gives_a_more_exact_trajectory():
+    """Lotka-Volterra against SciPy's method of order 8: at 1e-12 a hundredth of the error, or less, of 1e-8."""
+    model = load("a: -> x; x;  b: x -> y; 0.7*x*y;  c: y -> ; y;  x = 2; y = 1")
+    times = np.linspace(0, 40, 81)
+    exact = solve_ivp(
+        lambda t, s: [s[0] - 0.7 * s[0] * s[1], 0.7 * s[0] * s[1] - s[1]],
+        (0, 40),
+        [2.0, 1.0],
+        method="DOP853",
+        t_eval=times,
+        rtol=1e-13,
+        atol=1e-15,
+    ).y.T
+
+    runs = [simulate(model, times=times, run=sh.Deterministic(relative=r)) for r in (1e-5, 1e-8, 1e-12)]
+    coarse, usual, strict = (float(np.abs(run["truth"].values[0] - exact).max()) for run in runs)
+
+    assert strict < 1e-2 * usual < 1e-3 * coarse
+    assert runs[2].attrs["tolerances"] == '{"relative": 1e-12, "absolute": 1e-16, "scaled_to_each_state": true}'
+    assert runs[2]["rung"].attrs["flag_meanings"].split()[:2] == ["as_asked", "default"]
+    np.testing.assert_array_equal(runs[1]["truth"], simulate(model, times=times)["truth"])
+
+
+def test_where_the_tolerance_asked_for_cannot_be_had_the_usual_one_serves_and_is_named(monkeypatch):
+    model = load("S -> ; k*S; S = 10; k = 0.3")
+    asked = Solver.configure
+
+    def configure(self, rung, grid):
+        if rung.name == "as_asked":
+            raise RuntimeError("CV_TOO_MUCH_ACC")
+        asked(self, rung, grid)
+
+    monkeypatch.setattr(Solver, "configure", configure)
+    data = simulate(model, times=[0, 1], run=sh.Deterministic(relative=1e-13))
+
+    assert data["rung"].attrs["flag_meanings"].split()[int(data["rung"].item())] == "default"
+    assert data["truth"].values[0, 1, 0] == pytest.approx(10 * np.exp(-0.3), rel=1e-6)
+
+
+@pytest.mark.parametrize("relative", [0.0, -1e-8, 1e-14, 0.1, float("nan"), "1e-8", None, True])
+def test_a_tolerance_that_cannot_be_is_refused(relative):
+    with pytest.raises(ValueError, match="relative must be from 1e-13 to 1e-3"):
+        sh.Deterministic(relative=relative)
+
+
+def test_a_tolerance_is_a_setting_of_a_study():
+    assert sh.run_from_dict({"kind": "deterministic", "relative": 1e-10}) == sh.Deterministic(1e-10)
