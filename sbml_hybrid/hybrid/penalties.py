@@ -110,6 +110,15 @@ class _OfPorts(_Weighted):
         object.__setattr__(self, "ports", tuple(ports))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Relative(_OfPorts):
+    floor: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive("floor", self.floor)
+
+
 @dataclass(frozen=True)
 class LeastAction(_OfPorts):
     """The networks should add as little as the data allow (APHYNITY, Yin et al. 2021).
@@ -187,7 +196,7 @@ class MechanismAlone(_Weighted):
 
 
 @dataclass(frozen=True)
-class Independence(_OfPorts):
+class Independence(_Relative):
     """What networks add should not go along with what the mechanism says: their correlation should vanish.
 
     The squared correlation (0 to 1) of T and D over all times and trajectories of the batch, averaged over ports. What
@@ -204,12 +213,7 @@ class Independence(_OfPorts):
         neither a constant nor a network at 0 correlates with anything. Positive.
     """
 
-    floor: float = 0.01
     name: ClassVar[str] = "independence"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_positive("floor", self.floor)
 
     def value(self, recorded: Recorded) -> Any:
         """Return the mean squared correlation."""
@@ -224,7 +228,7 @@ class Independence(_OfPorts):
 
 
 @dataclass(frozen=True)
-class Identity(_OfPorts):
+class Identity(_Relative):
     """What a network makes of the mechanism's answer should stay close to it (after Takeishi & Kalousis 2023).
 
     For each trajectory and port the mean of D² over times, relative to that of T²; then the mean over trajectories and
@@ -241,12 +245,7 @@ class Identity(_OfPorts):
         A trajectory whose T is smaller than this share of the mean size in the batch counts as of that size. Positive.
     """
 
-    floor: float = 0.01
     name: ClassVar[str] = "identity"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_positive("floor", self.floor)
 
     def value(self, recorded: Recorded) -> Any:
         """Return the mean relative squared distance."""
@@ -263,7 +262,7 @@ class Identity(_OfPorts):
 
 
 @dataclass(frozen=True)
-class Sensitivity(_OfPorts):
+class Sensitivity(_Relative):
     """What is used at a port must depend on the mechanism: networks may not explain more of its variation than it does.
 
     The variation of value = T + D over all times and trajectories of the batch splits in two: var(value) =
@@ -283,12 +282,7 @@ class Sensitivity(_OfPorts):
         A spread below this share of the mean size of T and D counts as none. Positive.
     """
 
-    floor: float = 0.01
     name: ClassVar[str] = "sensitivity"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_positive("floor", self.floor)
 
     def value(self, recorded: Recorded) -> Any:
         """Return the mean excess, from 0 to 1."""
