@@ -54,7 +54,9 @@ class KeepGood(keras.callbacks.Callback):
     """
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Remember the weights at the start."""
+        """Remember the weights at the start, the optimizer's too, which Keras makes at the first step."""
+        if not self.model.optimizer.built:
+            self.model.optimizer.build(self.model.trainable_variables)
         self._remember()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -23,17 +23,31 @@ def to_plain(grafts: Iterable[Graft]) -> dict[str, list[dict[str, Any]]]:
     """
     from sbml_hybrid.forecasting.engine import keras
 
+    networks, said = described(grafts)
+    plain = [
+        {
+            "config": keras.saving.serialize_keras_object(network),
+            "weights": [np.asarray(w) for w in network.get_weights()] if network.built else None,
+        }
+        for network in networks
+    ]
+    return {"networks": plain, "grafts": said}
+
+
+def described(grafts: Iterable[Graft]) -> tuple[list[Any], list[dict[str, Any]]]:
+    """Return the networks of grafts, each once, and each graft as its fields, with the position of its network.
+
+    A network is itself, whatever its name: names need not differ.
+    """
     position: dict[int, int] = {}
     networks, said = [], []
     for graft in grafts:
-        network = graft.network
-        if id(network) not in position:
-            position[id(network)] = len(networks)
-            weights = [np.asarray(w) for w in network.get_weights()] if network.built else None
-            networks.append({"config": keras.saving.serialize_keras_object(network), "weights": weights})
+        if id(graft.network) not in position:
+            position[id(graft.network)] = len(networks)
+            networks.append(graft.network)
         fields = {f.name: getattr(graft, f.name) for f in dataclasses.fields(graft)}
-        said.append({**fields, "network": position[id(network)]})
-    return {"networks": networks, "grafts": said}
+        said.append({**fields, "network": position[id(graft.network)]})
+    return networks, said
 
 
 def from_plain(plain: Mapping[str, list[dict[str, Any]]], seeds: Iterator[int] | None = None) -> tuple[Graft, ...]:

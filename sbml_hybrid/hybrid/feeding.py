@@ -93,17 +93,11 @@ class Needed:
                 raise ValueError(f"The inputs have no {key!r}{what}; there are {', '.join(inputs) or 'none'}.")
             arrays[key] = np.asarray(inputs[key]) if key == "features" else np.asarray(inputs[key], float)
         times = arrays["times"]
-        if times.ndim != 2:
-            raise ValueError(f"times must be (trajectory, time), got the shape {times.shape}.")
-        if np.isnan(times[:, 0]).any():
-            raise ValueError("times has trajectories without a single time. Leave them out.")
-        if np.nanmax(times, initial=0.0) > self.end:
-            raise ValueError(
-                f"times go to {np.nanmax(times):g}, but the layer knows what happens up to {self.end:g}. Try: a later "
-                "end= in Simulate."
-            )
+        _require_times(times, self.end)
         for key, array in arrays.items():
             self._check_shape(key, array, times.shape)
+            if key not in ("times", "features"):
+                self._check_finite(key, array, times)
         if not wanted:
             return arrays, None
         if target is None:
@@ -115,6 +109,9 @@ class Needed:
             raise ValueError(
                 f"The target must be (trajectory, time, observable) = {shape} ({names}), got {target.shape}."
             )
+        if np.isinf(target).any():
+            row = int(np.argwhere(np.isinf(target))[0][0])
+            raise DataError(f"The target is infinite in trajectory {row}. Try: NaN for what was not measured.")
         if not np.isfinite(target).any():
             raise DataError("Nothing is measured: the target is NaN everywhere.")
         if codes is not None:
@@ -141,6 +138,16 @@ class Needed:
         told = f" ({', '.join(names)})" if names else ""
         also = f" Estimated, and no input: {', '.join(self.estimated)}." if names and self.estimated else ""
         raise ValueError(f"{key} must have the shape {shape}{told}, got {array.shape}.{also}")
+
+    def _check_finite(self, key: str, array: np.ndarray, times: np.ndarray) -> None:
+        bad = ~np.isfinite(array)
+        if key in ("controls", "doses"):
+            bad &= np.isfinite(times)[:, :, None]  # what is behind the last time counts for nothing
+        if not bad.any():
+            return
+        row, *_, column = np.argwhere(bad)[0].tolist()
+        name = f"{self.named[key][column]} in {key}" if key in self.named else key
+        raise ValueError(f"{name} is no finite number in trajectory {row}. Try: leave that trajectory out.")
 
     def taken_from(self, data: xr.Dataset) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Return the inputs and the target that a dataset has; see `HybridModel.inputs_from`."""
@@ -187,9 +194,12 @@ class Needed:
 
     def _value(self, data: xr.Dataset, name: str) -> np.ndarray:
         """What was varied; of what was not, the model's own value."""
-        for variable, dimension in (("parameters", "parameter"), ("known", "input")):
-            if variable in data and name in data[dimension].values:
-                return data[variable].sel({dimension: name}).values
+        if (found := _varied(data, name)) is not None:
+            return found
+        if name.startswith("init(") and (found := _varied(data, f"init([{name[5:-1]}])")) is not None:
+            place = self.model.part(name[5:-1]).compartment
+            size = _varied(data, place)
+            return found * (InitialValues(self.model)[place] if size is None else size)
         return np.full(data.sizes["trajectory"], self.own[name])
 
 
@@ -220,12 +230,42 @@ def needed_by(simulate: Simulate, estimated: Iterable[str], features: bool) -> N
         features=features,
         observables=simulate.observables,
         estimated=estimated,
-        end=plan.end * (1 + 1e-9) if plan.happenings else np.inf,
+        end=plan.last,
         own={name: float(own_value(plan.model, values, name)) for name in names},
         model=plan.model,
         learned=tuple(port for graft in simulate.grafts for port in graft.port)
         + (simulate.parameters if features else ()),
     )
+
+
+def _require_times(times: np.ndarray, end: float) -> None:
+    """Refuse times that are not (trajectory, time), from 0 up to the end, not decreasing, NaN behind the last alone."""
+    if times.ndim != 2:
+        raise ValueError(f"times must be (trajectory, time), got the shape {times.shape}.")
+    if 0 in times.shape:
+        raise DataError(f"There are no trajectories or no times: times has the shape {times.shape}.")
+    missing = np.isnan(times)
+    if missing[:, 0].any():
+        raise ValueError("times has trajectories without a single time. Leave them out.")
+    if (missing[:, :-1] & ~missing[:, 1:]).any():
+        raise ValueError("times has NaN between times. Try: NaN behind the last time of a trajectory alone.")
+    wrong = (np.diff(times, axis=1, prepend=0.0) < 0) | np.isinf(times)
+    if wrong.any():
+        row = int(np.argwhere(wrong)[0, 0])
+        raise ValueError(f"times must be finite, 0 or later, and not decrease; trajectory {row} has others.")
+    if np.nanmax(times) > end:
+        raise ValueError(
+            f"times go to {np.nanmax(times):g}, but the layer knows what happens up to {end:g}. Try: a later "
+            "end= in Simulate."
+        )
+
+
+def _varied(data: xr.Dataset, name: str) -> np.ndarray | None:
+    """What a dataset varied, under this name (trajectory,); None where it did not."""
+    for variable, dimension in (("parameters", "parameter"), ("known", "input")):
+        if variable in data and name in data[dimension].values:
+            return data[variable].sel({dimension: name}).values
+    return None
 
 
 def _codes(codes: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -74,6 +74,8 @@ class Fitted(keras.Model):
         verbose
             0 for no bar.
         """
+        if batch_size is not None:
+            require_whole("batch_size", batch_size)
         if not self.compiled:
             self.compile()
         if isinstance(x, xr.Dataset | Mapping):
@@ -86,9 +88,11 @@ class Fitted(keras.Model):
         if validation_data is not None and not isinstance(validation_data, keras.utils.PyDataset):
             held = (validation_data, None) if isinstance(validation_data, xr.Dataset) else validation_data
             validation_data = Trajectories(*self._checked(*held, True), batch_size)
+        self.horizon.assign(np.inf)  # an interrupted training may have left another
+        callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else callbacks or ()
         own = [Following(), KeepGood(), *([Progress(epochs)] if verbose else [])]
         said = {"epochs": epochs, "verbose": 0, "validation_data": validation_data, "shuffle": False}
-        return super().fit(x, y, callbacks=[*own, *(callbacks or ())], **said, **kwargs)
+        return super().fit(x, y, callbacks=[*own, *callbacks], **said, **kwargs)
 
     def refine(
         self, x: Any, y: Any = None, *, evaluations: int = 500, tolerance: float = 1e-7, verbose: Any = 1

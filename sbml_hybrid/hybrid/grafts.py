@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,8 +127,26 @@ class Placed:
     gates: tuple[tuple[str, ...], ...] = ()
 
 
-def placed(graft: Graft, model: Model, observables: Iterable[str], parameters: Sequence[str]) -> Placed:
+def placed(
+    graft: Graft,
+    model: Model,
+    observables: Iterable[str],
+    parameters: Sequence[str],
+    controls: Sequence[str] = (),
+    made: Sequence[str] = (),
+) -> Placed:
     """Find a graft's place.
+
+    Parameters
+    ----------
+    graft, model
+        The graft, and what it is on.
+    observables
+        The names of what comes out.
+    parameters, controls
+        What is given for each trajectory, and for each of its times.
+    made
+        What earlier grafts set before the simulation.
 
     Raises
     ------
@@ -138,7 +156,8 @@ def placed(graft: Graft, model: Model, observables: Iterable[str], parameters: S
         The ports act at different times, or an input is not known when they do.
     """
     observables = tuple(observables)
-    phases = {port: _phase(port, graft, model, observables) for port in graft.port}
+    moving = {*model.states, *model.laws, *model.assignment_rules, *controls}
+    phases = {port: _phase(port, graft, model, observables, moving) for port in graft.port}
     if len(set(phases.values())) > 1:
         told = ", ".join(f"{port} {phase}" for port, phase in phases.items())
         raise ModelError(f"One graft acts at one time, but {told}. Try: a graft for each.")
@@ -159,10 +178,15 @@ def placed(graft: Graft, model: Model, observables: Iterable[str], parameters: S
         else:
             columns.append(name)
             read.append(column_of(name))
-        if phase == BEFORE and (name in ("time", "self") or _moves(name, model)):
+        if phase == BEFORE and (name in ("time", "self") or name in moving):
             raise ModelError(
                 f"{graft.name} is set before the simulation, when {name} of {model.source} is not known. "
                 "Try: inputs that stand still, such as dataset columns or theta:k1; or a port in the right-hand side."
+            )
+        if phase == BEFORE and name in model.by_id and name not in (*parameters, *made):
+            raise ModelError(
+                f"{graft.name} is set before the simulation from {name} of {model.source}, which is not given for each "
+                f"trajectory. Try: parameters=[..., {name!r}] in Simulate, or inputs that are."
             )
     ports = tuple(observable_of(p) if phase == AFTER else p for p in graft.port)
     gates = tuple(_substrates(port, model) for port in graft.port) if graft.substrate_gate else ((),) * len(ports)
@@ -173,7 +197,7 @@ def placed(graft: Graft, model: Model, observables: Iterable[str], parameters: S
     return Placed(graft, phase, site, tuple(columns), gates)
 
 
-def _phase(port: str, graft: Graft, model: Model, observables: Sequence[str]) -> str:
+def _phase(port: str, graft: Graft, model: Model, observables: Sequence[str], moving: Collection[str]) -> str:
     part = model.by_id.get(port)
     if port.startswith("init("):
         return BEFORE
@@ -184,14 +208,10 @@ def _phase(port: str, graft: Graft, model: Model, observables: Sequence[str]) ->
     if isinstance(part, Reaction) and port in model.laws:
         return DURING
     if isinstance(part, Parameter) and port not in model.rate_rules and port not in model.event_targets:
-        dynamic = any(name in ("time", "self") or _moves(name, model) for name in graft.inputs)
+        dynamic = any(name in ("time", "self") or name in moving for name in graft.inputs)
         return DURING if dynamic or port in model.assignment_rules else BEFORE
     ports = [*model.laws, *(p.id for p in model.parameters), *(f"{s}'" for s in model.states), *observables]
     raise unknown_name("port", port, [*ports, *(f"init({s.id})" for s in model.species)], model.source)
-
-
-def _moves(name: str, model: Model) -> bool:
-    return name in model.states or name in model.laws or name in model.assignment_rules
 
 
 def _substrates(port: str, model: Model) -> tuple[str, ...]:

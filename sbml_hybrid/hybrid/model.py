@@ -134,6 +134,11 @@ class HybridModel(Kept):
         simulate.build()
         self.simulate, self.before, self.after, self.noise = simulate, before, after, noise
         self._predicted = tuple(p for p in simulate.parameters if p not in laws) if before is not None else ()
+        if before is not None and not self._predicted:
+            raise ValueError(
+                "The network in front makes the layer's parameters, and all are estimated or none is there. Try: "
+                "parameters= in Simulate with what it should make."
+            )
         common = {"starts": self.starts, "dtype": simulate.compute_dtype}
         self.estimated = Estimates(laws, self.needed.own, seed=self.seed, name="estimated", **common)
         ranges = simulate.ranges

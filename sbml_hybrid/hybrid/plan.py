@@ -85,6 +85,11 @@ class Plan:
         """What happens at known times."""
         return timetable(self.model, self.end, {*self.varied, *self.controls})
 
+    @property
+    def last(self) -> float:
+        """The last time that can be asked for: what events do is known up to the end."""
+        return self.end * (1 + 1e-9) if self.happenings or self.model.events else np.inf
+
     @cached_property
     def odes(self) -> Odes:
         """The equations; what events set is among the states, and a control is what its id means in formulas."""

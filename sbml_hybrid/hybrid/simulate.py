@@ -13,6 +13,7 @@ from sbml_hybrid.errors import ModelError, is_number, unknown_name
 from sbml_hybrid.forecasting.engine import keras
 from sbml_hybrid.hybrid.accuracy import Accuracy, measured, reference
 from sbml_hybrid.hybrid.adjoint import with_gradient
+from sbml_hybrid.hybrid.copies import described
 from sbml_hybrid.hybrid.differentiation import finite_gradient
 from sbml_hybrid.hybrid.grafts import BEFORE, DURING, Graft, Head, Placed, placed
 from sbml_hybrid.hybrid.integration import Schedule, Tolerance, find
@@ -103,7 +104,7 @@ class Simulate(keras.layers.Layer):
         _require_precision(precision)
         self.model, self.grafts = model, tuple(grafts)
         names = _named(observables, model)
-        self.places = tuple(placed(g, model, names, tuple(parameters)) for g in self.grafts)
+        self.places = _placed(self.grafts, model, names, tuple(parameters), tuple(controls))
         _require_one_each(self.places)
         before = tuple(p for place in self.places if place.phase == BEFORE for p in place.graft.port)
         base = Plan(
@@ -188,16 +189,11 @@ class Simulate(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return all that makes the layer again."""
-        grafts = [
-            {
-                **{f.name: getattr(g, f.name) for f in dataclasses.fields(g)},
-                "network": keras.saving.serialize_keras_object(g.network),
-            }
-            for g in self.grafts
-        ]
+        networks, grafts = described(self.grafts)
         return {
             **super().get_config(),
             "sbml": self.model.sbml,
+            "networks": [keras.saving.serialize_keras_object(network) for network in networks],
             "grafts": grafts,
             **self.settings(),
             "accuracy": dataclasses.asdict(self.accuracy),
@@ -209,12 +205,8 @@ class Simulate(keras.layers.Layer):
         """Return the layer that `get_config` described."""
         config = dict(config)
         config.pop("dtype", None)
-        shared: dict[str, Any] = {}
-        grafts = []
-        for said in config.pop("grafts"):
-            network = keras.saving.deserialize_keras_object(said["network"])
-            network = shared.setdefault(getattr(network, "name", str(len(shared))), network)
-            grafts.append(Graft(**{**said, "network": network}))
+        networks = [keras.saving.deserialize_keras_object(said) for said in config.pop("networks")]
+        grafts = [Graft(**{**said, "network": networks[said["network"]]}) for said in config.pop("grafts")]
         accuracy = config.pop("accuracy")
         accuracy = Accuracy(**{**accuracy, "ranges": tuple(accuracy["ranges"]), "signed": tuple(accuracy["signed"])})
         model = load(config.pop("sbml"))
@@ -235,7 +227,7 @@ class Simulate(keras.layers.Layer):
             ``times`` (trajectory, time), not decreasing; and what the layer was told is given: ``parameters``
             (trajectory, parameter), ``initial`` (trajectory, species), ``controls`` (trajectory, time, control),
             ``doses`` (trajectory, time, species), and dataset columns by name (trajectory,). NaN behind the last time
-            of a trajectory is no time.
+            of a trajectory is no time; with events, one behind `end` is none either.
         training
             False for no gradient, which is faster.
 
@@ -251,6 +243,8 @@ class Simulate(keras.layers.Layer):
         xp = Arrays(keras.ops)
         inputs = {name: xp.cast(xp.convert_to_tensor(value), self.compute_dtype) for name, value in inputs.items()}
         given = xp.logical_not(xp.isnan(inputs["times"]))
+        if np.isfinite(self.plan.last):
+            given = xp.logical_and(given, inputs["times"] <= self.plan.last)
         times = xp.where(given, inputs["times"], -1.0)
         times = xp.where(given, times, xp.max(times, axis=1, keepdims=True))
         varied, start, held = self._start(inputs, times, xp)
@@ -261,8 +255,8 @@ class Simulate(keras.layers.Layer):
             for v in head.variables
         )
         system = System(self._field, xp, self._field.context(held, xp), self.learned(self._field, xp), weights)
-        controls = inputs["controls"] if self.plan.controls else None
-        stops = stops_of(self.plan, varied, times, controls, inputs.get("doses"), xp)
+        controls, doses = self._held(inputs, given, xp)
+        stops = stops_of(self.plan, varied, times, controls, doses, xp)
         ranges = xp.convert_to_tensor(np.array(self.accuracy.ranges)[:, None], dtype=times.dtype)
         tolerance = Tolerance(ranges * (self._method.floor * self.accuracy.local), self.accuracy.local)
         states, count = self._states(system, start, stops.schedule, tolerance, training is not False)
@@ -270,6 +264,17 @@ class Simulate(keras.layers.Layer):
         values, trace = self._read(stops.pick(states, xp), times, controls, held, reached, varied, xp)
         keras.src.backend.set_keras_mask(values, reached)
         return values, trace
+
+    def _held(self, inputs: Mapping[str, Any], given: Any, xp: Any) -> tuple[Any, Any]:
+        """The controls and doses at the times: behind the last, where they may be NaN, as there, and none."""
+        controls, doses = None, None
+        if self.plan.controls:
+            last = xp.sum(xp.cast(given, "int32"), axis=1, keepdims=True) - 1
+            at = xp.minimum(xp.arange(xp.shape(given)[1], dtype="int32")[None], xp.maximum(last, 0))
+            controls = xp.take_along_axis(inputs["controls"], at[:, :, None], axis=1)
+        if self.plan.doses and "doses" in inputs:
+            doses = xp.where(given[:, :, None], inputs["doses"], 0.0)
+        return controls, doses
 
     def _states(self, system: System, start: Any, schedule: Schedule, tolerance: Tolerance, trains: bool) -> Any:
         """The states at the stops, with a gradient if one is wanted, and how many of them each trajectory reached."""
@@ -370,6 +375,17 @@ def _named(observables: Iterable[str] | Mapping[str, str] | None, model: Model) 
     if isinstance(observables, Mapping):
         return dict(observables)
     return {name: name for name in ([observables] if isinstance(observables, str) else observables)}
+
+
+def _placed(
+    grafts: Iterable[Graft], model: Model, observables: Iterable[str], parameters: tuple[str, ...], controls: Any
+) -> tuple[Placed, ...]:
+    """The grafts at their places; one before the simulation may read what those before it have set."""
+    places: list[Placed] = []
+    for graft in grafts:
+        made = tuple(port for place in places if place.phase == BEFORE for port in place.graft.port)
+        places.append(placed(graft, model, observables, parameters, controls, made))
+    return tuple(places)
 
 
 def _require_one_each(places: Sequence[Placed]) -> None:

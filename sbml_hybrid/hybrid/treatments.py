@@ -13,6 +13,7 @@ from sbml_hybrid.errors import DataError
 from sbml_hybrid.mechanism.initial import InitialValues
 from sbml_hybrid.mechanism.model import Model
 from sbml_hybrid.simulation.conditions import Condition, Dose, Steps, TimeCourse, condition_from_dict
+from sbml_hybrid.simulation.priors.quantities import own_value
 
 _CLOSE = 1e-9  # of the largest time: what is at a time
 
@@ -74,8 +75,10 @@ def require_done(
             )
         rows = np.flatnonzero(data["condition"].values.astype(str) == condition.name)
         for name in condition.values:
-            if name not in given and _differs(data["parameters"].sel(parameter=name).values[rows], model, name):
-                what = f"initial=[..., {name[5:-1]!r}]" if name.startswith("init(") else f"parameters=[..., {name!r}]"
+            species = name[5:-1].strip("[]") if name.startswith("init(") else None
+            taken = name in given or species is not None and f"init({species})" in given
+            if not taken and _differs(data["parameters"].sel(parameter=name).values[rows], model, name):
+                what = f"parameters=[..., {name!r}]" if species is None else f"initial=[..., {species!r}]"
                 raise DataError(f"{where} sets {name}, which the hybrid leaves as it is. Try: {what} in Simulate.")
         for one in condition.inputs:
             if isinstance(one, TimeCourse):
@@ -84,7 +87,7 @@ def require_done(
                     f"next. Try: Steps at the dataset's times, or an assignment rule for {one.quantity} in the model."
                 )
             for time in _times(one, data, rows):
-                _require_at_times(data, rows, time, f"{where} changes {_target(one)}")
+                _require_at_times(data, rows, time, f"{where} changes {_target(one)}", isinstance(one, Steps))
 
 
 def _require_controls(data: xr.Dataset, model: Model, controls: Collection[str], doses: Collection[str]) -> None:
@@ -115,9 +118,7 @@ def _conditions(data: xr.Dataset) -> Iterator[Condition]:
 
 def _differs(values: np.ndarray, model: Model, name: str) -> bool:
     """Whether some value is not the model's own."""
-    start = InitialValues(model)
-    own = start.amount(name[5:-1]) if name.startswith("init(") and name[5:-1] in model.by_id else None
-    own = float(start[name] if own is None else own)
+    own = own_value(model, InitialValues(model), name)
     return not np.allclose(values[np.isfinite(values)], own, rtol=1e-12, atol=0.0)
 
 
@@ -140,15 +141,17 @@ def _times(one: Dose | Steps, data: xr.Dataset, rows: np.ndarray) -> Iterator[np
         yield drawn(one.time) + number * drawn(one.every or 0.0)
 
 
-def _require_at_times(data: xr.Dataset, rows: np.ndarray, time: np.ndarray, what: str) -> None:
+def _require_at_times(data: xr.Dataset, rows: np.ndarray, time: np.ndarray, what: str, is_step: bool) -> None:
+    """A dose must be at a time; a step at 0, or at a time but the first, whose control is that from 0 on."""
     times = data["time"].values
     times = np.broadcast_to(times, (data.sizes["trajectory"], times.shape[-1]))[rows]
     close = _CLOSE * np.nanmax(times)
-    near = (np.abs(times - time[:, None]) <= close).any(axis=1)
-    matters = (time > close) & (time < np.nanmax(times, axis=1))
-    wrong = np.flatnonzero(matters & ~near)
+    near = np.abs(times - time[:, None]) <= close
+    near = (near[:, 1:] if is_step else near).any(axis=1) | (is_step & (time <= close))
+    wrong = np.flatnonzero(~near & (time < np.nanmax(times, axis=1)))
     if len(wrong):
+        known = "the first time of the dataset" if is_step and time[wrong[0]] in times else "no time of the dataset"
         raise DataError(
-            f"{what} at {time[wrong[0]]:g}, which is no time of the dataset; a hybrid changes inputs at its times. "
-            "Try: times= with it in simulate."
+            f"{what} at {time[wrong[0]]:g}, which is {known}; a hybrid changes inputs at its times, and knows none "
+            "before the first. Try: times= in simulate that begin at 0 and have it."
         )

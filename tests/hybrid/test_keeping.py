@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import sbml_hybrid as sh
+from sbml_hybrid.forecasting.engine import keras
 
 pytestmark = pytest.mark.slow  # each compiles several layers
 
@@ -40,3 +41,21 @@ def test_one_start_alone_predicts_what_the_hybrid_predicted(hybrid, inputs):
     )
 
     np.testing.assert_array_equal(hybrid.alone(0).predict(inputs), hybrid.predict(inputs))
+
+
+def test_networks_are_told_apart_in_a_file_even_when_their_names_are_the_same(tmp_path):
+    networks = [keras.layers.Dense(n, activation="tanh", name="dense") for n in (4, 4, 3)]
+    model = sh.load("v1: A -> B; k1*A; v2: B -> C; k2*B; v3: C -> ; k3*C; A = 1; k1 = 0.3; k2 = 0.5; k3 = 0.2")
+    grafts = [sh.Graft(f"v{i + 1}", network, ["A", "B"]) for i, network in enumerate(networks)]
+    shared = [*grafts[:2], sh.Graft("v3", networks[0], ["A", "B"])]
+    times, rng = {"times": np.linspace(0, 10, 6)[None]}, np.random.default_rng(0)
+    for one in (grafts, shared):
+        hybrid = sh.HybridModel(sh.Simulate(model, one, end=10, tolerance=1e-2))
+        for weight in hybrid.trainable_variables:
+            weight.assign(0.5 * rng.normal(size=weight.shape))
+
+        hybrid.save(tmp_path / "hybrid.keras")
+        again = sh.HybridModel.load(tmp_path / "hybrid.keras")
+
+        assert len(again.weights) == len(hybrid.weights)
+        np.testing.assert_array_equal(again.predict(times), hybrid.predict(times))

@@ -235,6 +235,23 @@ def test_the_repressilator_is_within_the_tolerance_and_says_so(compiled):
     assert "largest error" in str(layer.accuracy)
 
 
+def test_beyond_its_end_a_layer_that_knows_events_up_to_there_says_nothing(compiled):
+    layer = compiled(Simulate(sh.load("v: A -> ; k*A; A = 1; k = 0.3; at (time >= 5): A = A + 2"), end=4))
+
+    values, reached, _, _ = layer(times=[[0.0, 2.0, 4.0, 5.0, 6.0]])
+
+    assert reached[0].tolist() == [1, 1, 1, 0, 0]
+    np.testing.assert_allclose(values[0, :3, 0], np.exp(-0.3 * np.array([0.0, 2.0, 4.0])), rtol=1e-3)
+
+
+def test_a_parameter_that_follows_a_control_is_set_while_the_layer_simulates(compiled):
+    settings = {"grafts": [Graft("k", network(), ["F"])], "parameters": ["q"], "initial": [], "doses": []}
+    assert exchange(**settings).places[0].phase == "in the right-hand side"
+    made = {"grafts": [Graft("q", network(), ["theta:k"]), Graft("r", network(), ["q"])]}
+    run = compiled(exchange(**{**settings, **made, "parameters": ["k"], "controls": []}))
+    assert run(times=TIMES[None], parameters=[[0.5]])[1].all()
+
+
 # -- what is refused ---------------------------------------------------------------------------------
 
 BAD = {
@@ -248,6 +265,11 @@ BAD = {
         {"grafts": [Graft("init(A)", len, ["B"])]},
         ModelError,
         r"init\(A\) is set before the simulation, when B .* is not known. Try: inputs that stand still",
+    ),
+    "an input that is the same for all": (
+        {"grafts": [Graft("k", len, ["r"])]},
+        ModelError,
+        r"k is set before the simulation from r .*not given for each trajectory. Try: parameters=\[..., 'r'\]",
     ),
     "ports of different times": (
         {"grafts": [Graft(["v", "init(A)"], len, ["age"])]},

@@ -1,6 +1,7 @@
 """A hybrid does what was done to the trajectories of a dataset, or refuses it."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import sbml_hybrid as sh
@@ -79,3 +80,51 @@ def test_the_conditions_of_trajectories_that_are_not_there_do_not_matter():
     plain = data.isel(trajectory=data["condition"].values == "plain")
 
     assert hybrid().evaluate(plain, return_dict=True)["rmse"] < 1.2 * NOISE
+
+
+AT_START = sh.Condition("at start", inputs=[sh.Dose("A", 5.0, time=0.0)])
+AT_FIRST = sh.Condition("at first", inputs=[sh.Dose("A", 5.0, time=2.0)])
+STEP_AT_FIRST = sh.Condition("step", inputs=[sh.Steps("F", [2.0], [3.0])])
+STEP_AT_START = sh.Condition("step", inputs=[sh.Steps("F", [0.0], [3.0])])
+
+
+def late(condition, draws=None):
+    """Measurements that begin at 2."""
+    conditions = None if condition is None else [condition]
+    data = sh.simulate(MODEL, draws, times=np.linspace(2, 4, 5), conditions=conditions)
+    return sh.measure(data, noise=sh.noise.Normal(NOISE), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("condition", "settings", "words"),
+    [
+        (AT_START, {"doses": ["A"]}, "'at start' changes A at 0, which is no time of the dataset.*begin at 0"),
+        (STEP_AT_FIRST, {"controls": ["F"]}, "'step' changes F at 2, which is the first time of the dataset"),
+    ],
+)
+def test_what_happens_before_the_first_measurement_is_done_or_refused(condition, settings, words):
+    with pytest.raises(DataError, match=words):
+        hybrid(**settings).inputs_from(late(condition))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("condition", "settings"), [(AT_FIRST, {"doses": ["A"]}), (STEP_AT_START, {"controls": ["F"]})]
+)
+def test_a_hybrid_does_what_was_done_to_measurements_that_begin_late(condition, settings):
+    error = hybrid(**settings).evaluate(late(condition), return_dict=True)["rmse"]
+
+    assert error < 1.7 * NOISE  # of 10 values or more: the chance is below 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("varies", [{"init([A])": [0.5, 3.0]}, {"init([A])": [0.5, 3.0], "V": [1.0, 4.0]}])
+def test_initial_concentrations_of_a_dataset_are_amounts_to_a_hybrid(varies):
+    data = late(None, pd.DataFrame(varies))
+    model = hybrid(initial=["A"], parameters=["k", *(n for n in varies if n == "V")])
+
+    assert model.evaluate(data, return_dict=True)["rmse"] < 1.5 * NOISE  # of 20 values: the chance is below 1e-3
+    more = measured(sh.Condition("more", {"init([A])": 5.0}), PLAIN)
+    assert model.evaluate(more, return_dict=True)["rmse"] < 1.3 * NOISE
+    with pytest.raises(DataError, match=r"'more' sets init\(\[A\]\), which the hybrid leaves.*initial=\[..., 'A'\]"):
+        hybrid().inputs_from(more)
