@@ -342,7 +342,7 @@ class HybridForecast:
     def layer(self, longer: int = 1, library: Any = None, laws: Mapping[str, Any] | None = None) -> Any:
         """Return the simulation layer; measured on a library or on laws, where it was not before."""
         from sbml_hybrid.hybrid.accuracy import measured
-        from sbml_hybrid.hybrid.grafts import placed
+        from sbml_hybrid.hybrid.grafts import places_of
         from sbml_hybrid.hybrid.ranges import ranges_of
         from sbml_hybrid.hybrid.simulate import _PRECISE, Simulate
 
@@ -367,7 +367,7 @@ class HybridForecast:
         )
         exact = library.pieces(plan)
         accuracy = measured(plan, exact, hybrid.tolerance, None, _PRECISE[hybrid.precision])
-        places = [placed(g, hybrid.model, settings["observables"], assimilation.parameters) for g in grafts]
+        places = places_of(grafts, hybrid.model, settings["observables"], assimilation.parameters)
         ranges = ranges_of(places, plan, accuracy, exact)
         return Simulate(hybrid.model, grafts, **settings, accuracy=accuracy, ranges=ranges)
 

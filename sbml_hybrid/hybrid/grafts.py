@@ -127,6 +127,21 @@ class Placed:
     gates: tuple[tuple[str, ...], ...] = ()
 
 
+def places_of(
+    grafts: Iterable[Graft],
+    model: Model,
+    observables: Iterable[str],
+    parameters: Sequence[str],
+    controls: Sequence[str] = (),
+) -> tuple[Placed, ...]:
+    """Return grafts at their places; one before the simulation may read what those before it have set."""
+    places: list[Placed] = []
+    for graft in grafts:
+        made = tuple(port for place in places if place.phase == BEFORE for port in place.graft.port)
+        places.append(placed(graft, model, observables, parameters, controls, made))
+    return tuple(places)
+
+
 def placed(
     graft: Graft,
     model: Model,

@@ -88,7 +88,7 @@ class Plan:
     @property
     def last(self) -> float:
         """The last time that can be asked for: what events do is known up to the end."""
-        return self.end * (1 + 1e-9) if self.happenings or self.model.events else np.inf
+        return self.end * (1 + 1e-8) if self.happenings or self.model.events else np.inf
 
     @cached_property
     def odes(self) -> Odes:

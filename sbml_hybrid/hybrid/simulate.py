@@ -15,7 +15,7 @@ from sbml_hybrid.hybrid.accuracy import Accuracy, measured, reference
 from sbml_hybrid.hybrid.adjoint import with_gradient
 from sbml_hybrid.hybrid.copies import described
 from sbml_hybrid.hybrid.differentiation import finite_gradient
-from sbml_hybrid.hybrid.grafts import BEFORE, DURING, Graft, Head, Placed, placed
+from sbml_hybrid.hybrid.grafts import BEFORE, DURING, Graft, Head, Placed, places_of
 from sbml_hybrid.hybrid.integration import Schedule, Tolerance, find
 from sbml_hybrid.hybrid.networks import with_starts
 from sbml_hybrid.hybrid.plan import Plan, observable_of
@@ -103,8 +103,9 @@ class Simulate(keras.layers.Layer):
             raise ValueError(f"tolerance must be between 0 and 1, in units of each state's range, got {tolerance!r}.")
         _require_precision(precision)
         self.model, self.grafts = model, tuple(grafts)
+        parameters, initial, controls, doses = map(_listed, (parameters, initial, controls, doses))
         names = _named(observables, model)
-        self.places = _placed(self.grafts, model, names, tuple(parameters), tuple(controls))
+        self.places = places_of(self.grafts, model, names, parameters, controls)
         _require_one_each(self.places)
         before = tuple(p for place in self.places if place.phase == BEFORE for p in place.graft.port)
         base = Plan(
@@ -112,11 +113,11 @@ class Simulate(keras.layers.Layer):
             end=float(end),
             parameters=tuple(dict.fromkeys((*parameters, *(p for p in before if not p.startswith("init("))))),
             initial=tuple(dict.fromkeys((*initial, *(p[5:-1] for p in before if p.startswith("init("))))),
-            controls=tuple(controls),
-            doses=tuple(doses),
+            controls=controls,
+            doses=doses,
             observables=names,
         )
-        self.parameters, self.initial = tuple(parameters), tuple(initial)
+        self.parameters, self.initial = parameters, initial
         self.plan = replace(
             base,
             sites=tuple(place.site for place in self.places if place.phase != BEFORE),
@@ -365,6 +366,10 @@ class Simulate(keras.layers.Layer):
         return values, trace
 
 
+def _listed(names: Iterable[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
 def _column(name: str) -> str:
     return name.removeprefix("column(").removesuffix(")")
 
@@ -374,18 +379,7 @@ def _named(observables: Iterable[str] | Mapping[str, str] | None, model: Model) 
         observables = model.states
     if isinstance(observables, Mapping):
         return dict(observables)
-    return {name: name for name in ([observables] if isinstance(observables, str) else observables)}
-
-
-def _placed(
-    grafts: Iterable[Graft], model: Model, observables: Iterable[str], parameters: tuple[str, ...], controls: Any
-) -> tuple[Placed, ...]:
-    """The grafts at their places; one before the simulation may read what those before it have set."""
-    places: list[Placed] = []
-    for graft in grafts:
-        made = tuple(port for place in places if place.phase == BEFORE for port in place.graft.port)
-        places.append(placed(graft, model, observables, parameters, controls, made))
-    return tuple(places)
+    return {name: name for name in _listed(observables)}
 
 
 def _require_one_each(places: Sequence[Placed]) -> None:

@@ -252,6 +252,13 @@ def test_a_parameter_that_follows_a_control_is_set_while_the_layer_simulates(com
     assert run(times=TIMES[None], parameters=[[0.5]])[1].all()
 
 
+def test_one_name_is_as_good_as_a_list_of_one():
+    layer = exchange(grafts=[], parameters="k", initial="A", controls="F", doses=iter(["B"]), observables="D")
+
+    assert (layer.parameters, layer.initial, layer.observables) == (("k",), ("A",), ("D",))
+    assert (layer.plan.controls, layer.plan.doses) == (("F",), ("B",))
+
+
 # -- what is refused ---------------------------------------------------------------------------------
 
 BAD = {
