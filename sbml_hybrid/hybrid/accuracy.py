@@ -116,19 +116,16 @@ def reference(plan: Plan, prior: Mapping[str, Any] | None, draws: int = DRAWS, s
     times = np.linspace(0.0, plan.end, POINTS)
     variables = zip(plan.odes.states, plan.odes.variables, strict=True)
     quantities = [variable if variable.startswith("amount(") else state for state, variable in variables]
-    truth = simulate(
-        plan.model,
-        frame if len(frame.columns) else None,
-        times=times,
-        quantities=quantities,
-        run=Deterministic(_REFERENCE),
-    )
+    run = Deterministic(_REFERENCE)
+    truth = simulate(plan.model, frame if len(frame.columns) else None, times=times, quantities=quantities, run=run)
     good = truth["status"].values == 0
     if not good.any():
         raise SolverError(
             f"libroadrunner could not simulate {plan.model.source} up to {plan.end:g} for any of {len(good)} draws. "
             "Try: a shorter end=, or a narrower prior=."
         )
+    exact = good & np.array([rung.scaled for rung in run.ladder])[truth["rung"].values]
+    good = exact if exact.any() else good  # the other rungs are coarse for a state of small range
     varied = frame.to_numpy(float) if len(frame.columns) else np.zeros((1, 0))
     return Reference(varied[good], times, truth["truth"].values[good])
 

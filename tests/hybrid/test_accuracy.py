@@ -68,3 +68,20 @@ def test_what_is_measured_is_the_error_of_the_steps(tolerance):
     error = np.abs(course.states[:, :, at] - closed).max() / found.ranges[at]
     assert error <= tolerance
     assert error == pytest.approx(found.error, rel=0.05, abs=1e-9)
+
+
+def test_draws_that_libroadrunner_gets_through_only_coarsely_do_not_judge_the_layer(monkeypatch):
+    plan = plan_of("A -> B; k*A; A = 1; B = 0; k = 1", 5.0, ("k",))
+    real, coarse = accuracy.simulate, [1, 4, 5]
+
+    def simulate(*given, **named):
+        found = real(*given, **named)
+        found["rung"][coarse] = [2, 3, 5]
+        return found
+
+    monkeypatch.setattr(accuracy, "simulate", simulate)
+    kept = reference(plan, None).varied[:, 0]
+    monkeypatch.undo()
+
+    every = reference(plan, None).varied[:, 0]
+    np.testing.assert_array_equal(kept, np.delete(every, coarse))
