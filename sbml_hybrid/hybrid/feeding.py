@@ -278,9 +278,8 @@ def _codes(codes: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _column(data: xr.Dataset, name: str) -> np.ndarray:
-    for variable, dimension in (("known", "input"), ("parameters", "parameter")):
-        if variable in data and name in data[dimension].values:
-            return data[variable].sel({dimension: name}).values.astype(float)
+    if (found := _varied(data, name)) is not None:
+        return found.astype(float)
     there = [str(v) for v in data.variables if data[v].dims == ("trajectory",) and data[v].dtype.kind in "iuf"]
     if name not in there:
         raise unknown_name("column", name, there, "the dataset")

@@ -137,7 +137,7 @@ def test_no_trajectory_no_time_and_no_batch_are_refused(untrained):
 
 
 @pytest.mark.slow
-def test_one_callback_is_as_good_as_a_list_of_one(untrained):
+def test_one_callback_is_as_good_as_a_list_of_one():
     seen = []
     call = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
 
